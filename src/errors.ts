@@ -1,0 +1,68 @@
+/**
+ * Every error that varve raises, in one table: code, what it means, whether trying again may help, and Kafka's number.
+ */
+interface ErrorKind {
+  readonly meaning: string
+  readonly retriable: boolean
+  readonly kafkaCode?: number
+}
+
+const kind = (meaning: string, retriable = false, kafkaCode?: number): ErrorKind =>
+  kafkaCode === undefined ? { meaning, retriable } : { meaning, retriable, kafkaCode }
+
+export const errorKinds = {
+  VARVE_INVALID_ARGUMENT: kind('an argument or option has a wrong name, type or value', false, 42),
+  VARVE_INVALID_RECORD: kind('a record or batch that was passed in is malformed', false, 87),
+  VARVE_CORRUPT: kind('stored bytes fail their checks', false, 2),
+  VARVE_IO: kind('the system refused a read, a write or a flush', false, 56),
+  VARVE_NO_SPACE: kind('the disk is full; appends resume by themselves when there is space again', true, 56),
+  VARVE_NOT_FOUND: kind('a file or folder is not there', false),
+  VARVE_EXISTS: kind('a file or folder is there already', false),
+  VARVE_PERMISSION: kind('the system denies access', false),
+  VARVE_READ_ONLY: kind('the file system or the handle is read-only', false),
+  VARVE_NOT_A_FOLDER: kind('a file stands where a folder should be', false),
+  VARVE_FOREIGN_FOLDER: kind('the folder holds files that are not a log', false),
+  VARVE_LOCKED: kind('another writer has the folder open', true),
+  VARVE_FORMAT_TOO_NEW: kind('a file was written by a newer version of varve', false),
+  VARVE_CLOSED: kind('the handle is closed', false),
+  VARVE_OFFSET_OUT_OF_RANGE: kind('the offset is below the log start or past the log end', false, 1),
+  VARVE_RECORD_TOO_LARGE: kind('a batch is larger than max.message.bytes', false, 10),
+  VARVE_SEGMENT_FULL: kind('internal: the batch does not fit the active segment', true),
+  VARVE_BUFFER_TOO_SMALL: kind('internal: the first batch does not fit the buffer', true),
+  VARVE_TOO_MANY_FILES: kind('no file descriptor is left', true),
+  VARVE_NO_MEMORY: kind('no memory is left', true),
+  VARVE_UNSUPPORTED: kind('not available on this system, Node version or kind of store', false, 35),
+  VARVE_FAILED: kind('an earlier flush failed: the log is offline until it is opened again', false, 56),
+  VARVE_OUT_OF_ORDER_SEQUENCE: kind('a producer sequence number does not follow the last one', false, 45),
+  VARVE_INVALID_PRODUCER_EPOCH: kind('the producer was replaced by a newer one with the same id', false, 47),
+  VARVE_DECOMPRESSION_LIMIT: kind('compressed data expands beyond its limit', false, 87),
+  VARVE_NATIVE_MISSING: kind('there is no native addon for this platform', false),
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof errorKinds
+
+export interface VarveErrorOptions {
+  details?: Record<string, unknown>
+  cause?: unknown
+}
+
+/** The one error class. Branch on `code`, never on the text of `message`. */
+export class VarveError extends Error {
+  readonly code: ErrorCode
+  readonly retriable: boolean
+  readonly kafkaCode?: number
+  readonly details: Readonly<Record<string, unknown>>
+
+  /**
+   * @param message What happened, on what, and what to do.
+   */
+  constructor(code: ErrorCode, message: string, options: VarveErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'VarveError'
+    this.code = code
+    const { retriable, kafkaCode } = errorKinds[code] as ErrorKind
+    this.retriable = retriable
+    if (kafkaCode !== undefined) this.kafkaCode = kafkaCode
+    this.details = options.details ?? {}
+  }
+}
