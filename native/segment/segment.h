@@ -1,0 +1,234 @@
+// Segment: one piece of a partition log, that is one `.log` file of record batches and its two sparse indexes.
+//
+// Life cycle: open() as kCreate (a new, empty one), kWrite (an existing one, which takes no append before set_end() has
+// named its valid end) or kRead. Appends go to the active segment; seal() trims the files to their contents and ends
+// that. Destroying a Segment closes its files as they are: nothing is flushed or trimmed (see `native/README.md`).
+//
+// Threads: one *owner* thread calls everything except what is marked "any thread", which may run on a flusher thread
+// at the same time. Nobody but the owner moves the published end. Hence a Segment is held by shared_ptr: jobs keep
+// what they work on alive.
+//
+// It deliberately knows nothing of other segments, of the table of tails, of durability modes and of producers, and it
+// does not fail-stop: what a failed flush means is the caller's policy.
+//
+// Offsets count records, positions count bytes in the log file. `end` and `next` are exclusive, `last` is inclusive.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+
+#include "base/status.h"
+#include "file/kernel.h"
+
+namespace varve {
+
+enum class SegmentMode : uint8_t { kCreate, kWrite, kRead };
+enum class SegmentBackend : uint8_t { kMapped, kPwrite };
+
+struct SegmentOptions {
+  std::string folder;
+  int64_t base_offset = 0;
+  SegmentMode mode = SegmentMode::kRead;
+  SegmentBackend backend = SegmentBackend::kMapped;
+  uint64_t segment_bytes = uint64_t{1} << 30;  // the log never grows past it, but for a single larger batch
+  uint32_t index_interval_bytes = 4096;
+  uint32_t index_max_bytes = 10 << 20;
+  bool pretouch_on_thread = true;  // false: pages are populated inside append(), for simulated disks
+};
+
+// The same numbers as `AppendFlag` of src/storage/native/addon.ts.
+enum AppendFlags : uint32_t {
+  kAppendSetCrc = 1,        // the input's CRC is not set: compute it instead of verifying it
+  kAppendKeepOffsets = 2,   // keep base offsets and leader epochs (a replica); they must rise, gaps are allowed
+  kAppendCheckRecords = 4,  // walk the records of uncompressed batches
+};
+
+struct AppendRequest {
+  std::span<const std::span<const uint8_t>> fragments;  // together whole batches
+  int64_t base_offset = 0;                              // of the first batch; at or above next_offset()
+  int32_t leader_epoch = 0;
+  uint32_t flags = 0;             // AppendFlags
+  int64_t append_timestamp = -1;  // >= 0: LogAppendTime
+  uint32_t max_batch_bytes = 0;   // of a single batch; 0 = no limit
+  // The only fragment is memory that nobody else touches during the call and that append() may scribble on (offsets,
+  // epoch and CRC are stamped there): saves a copy. Otherwise the fragments are only read, once.
+  bool in_place = false;
+};
+
+struct AppendResult {
+  int64_t last_offset = -1;
+  uint32_t batches = 0;
+  uint64_t position = 0;      // of the first batch
+  uint64_t end_position = 0;  // the new published end
+  uint64_t bytes = 0;
+  int64_t max_timestamp = -1;         // of these batches
+  int64_t max_timestamp_offset = -1;  // last offset of the first of them that had it
+  uint64_t fault_at = 0;              // on failure: where in the input the faulty batch starts
+};
+
+constexpr uint64_t kNoPosition = ~uint64_t{0};
+constexpr int64_t kNoOffset = -1;
+
+struct ReadRequest {
+  int64_t offset = 0;                    // the batch that contains it, or else the first one after it, comes first
+  uint64_t position_hint = kNoPosition;  // the start of a batch at or below it; ignored when it does not look like one
+  uint64_t max_bytes = ~uint64_t{0};     // but at least one batch
+  uint64_t end_position = kNoPosition;   // published end; kNoPosition = up to the file's end or a zero length
+  int64_t end_offset = kNoOffset;        // stop before batches that start at or past it
+};
+
+struct ReadResult {
+  uint64_t bytes = 0;  // 0 with success = nothing there (yet)
+  uint32_t batches = 0;
+  uint64_t position = 0;       // of the first batch; on kCorrupt: of the damage
+  uint64_t next_position = 0;  // after the last one
+  int64_t base_offset = 0;     // of the first batch
+  int64_t next_offset = 0;     // after the last one; on kCorrupt: the offset expected at the damage
+  uint64_t needed_bytes = 0;   // on kBufferTooSmall
+};
+
+struct TimestampResult {
+  bool found = false;
+  uint64_t position = 0;  // of the first batch whose max timestamp is at or above the one asked for
+  int64_t base_offset = 0;
+  uint64_t size = 0;
+};
+
+// The same numbers as `ScanFlag` and `ScanStop` of addon.ts.
+enum ScanFlags : uint32_t { kScanRebuildIndexes = 1, kScanAllowGaps = 2, kScanCheckRecords = 4 };
+enum class ScanStop : uint8_t { kRowsFull = 0, kEnd = 1, kZeroTail = 2, kDamage = 3 };
+
+struct ScanRow {
+  int64_t base_offset;
+  int64_t last_offset;
+  uint64_t position;
+  uint32_t size;  // whole batch
+  int32_t leader_epoch;
+  int16_t attributes;
+  int64_t base_timestamp;
+  int64_t max_timestamp;
+  int64_t producer_id;
+  int16_t producer_epoch;
+  int32_t base_sequence;
+  int32_t record_count;
+  uint32_t crc;
+};
+
+struct ScanRequest {
+  uint64_t position = 0;                // the start of a batch
+  int64_t expected_offset = 0;          // lowest allowed base offset there
+  uint32_t flags = 0;                   // ScanFlags
+  uint64_t end_position = kNoPosition;  // kNoPosition = the file's size
+};
+
+struct ScanResult {
+  uint32_t rows = 0;
+  uint64_t position = 0;    // after the last good batch
+  int64_t next_offset = 0;  // after the last good batch
+  ScanStop stop = ScanStop::kEnd;
+  uint64_t end_position = 0;  // end of the bytes looked at
+};
+
+struct SegmentStats {
+  uint64_t end_position = 0;
+  int64_t next_offset = 0;
+  int64_t max_timestamp = -1;
+  int64_t max_timestamp_offset = -1;
+  uint64_t index_entries = 0;
+  uint64_t time_index_entries = 0;
+  uint64_t flushed_position = 0;
+  uint64_t file_size = 0;
+  uint64_t allocated_bytes = 0;
+  int64_t first_max_timestamp = -1;
+  uint64_t stalls = 0;
+  uint64_t mapped_bytes = 0;
+  bool index_damaged = false;  // an index entry did not match the log: indexes are ignored until rebuilt
+};
+
+// A private copy-on-write mapping of sealed bytes; unmapped when destroyed. Writing into it changes neither the file
+// nor other windows. Movable between threads.
+class SegmentWindow {
+ public:
+  SegmentWindow(Kernel& kernel, void* map, size_t map_bytes, size_t skip, size_t size)
+      : kernel_(kernel), map_(map), map_bytes_(map_bytes), skip_(skip), size_(size) {}
+  ~SegmentWindow();
+  SegmentWindow(const SegmentWindow&) = delete;
+  SegmentWindow& operator=(const SegmentWindow&) = delete;
+
+  uint8_t* data() const { return static_cast<uint8_t*>(map_) + skip_; }
+  size_t size() const { return size_; }
+
+ private:
+  Kernel& kernel_;
+  void* map_;
+  size_t map_bytes_;
+  size_t skip_;  // maps start at page boundaries, windows anywhere
+  size_t size_;
+};
+
+class Segment {
+ public:
+  // `kernel` outlives the segment. kCreate: kExists when the log file is there. No file is mapped or allocated yet.
+  static Status open(Kernel& kernel, SegmentOptions options, std::shared_ptr<Segment>* segment);
+  ~Segment();
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  // Appends all batches of the request or none: on failure nothing of it is visible and the segment is as before.
+  // On success the bytes are in the page cache, visible up to `end_position`, not flushed.
+  // kSegmentFull (roll), kCorrupt with `fault_at`, kRecordTooLarge, kNoSpace (may be tried again), kIo.
+  // Cost: one copy (none before it with `in_place`), one checksum; no system call, lock or allocation but at chunk
+  // boundaries and, for a lock, once per index entry.
+  Status append(const AppendRequest& request, AppendResult* result);
+
+  // Fills `into` with whole batches, each checked against its CRC. kBufferTooSmall with `needed_bytes` when not even
+  // the first fits; kCorrupt with the place when the first is damaged (damage behind good batches shows with the next
+  // call).
+  Status read(const ReadRequest& request, std::span<uint8_t> into, ReadResult* result);
+
+  Status locate_timestamp(int64_t timestamp, uint64_t end_position, TimestampResult* result);
+
+  // Checks batches one after the other from a position on and reports a row for each; ask again from `result.position`
+  // while the answer is kRowsFull. Damage is an answer (ScanStop), not a failure.
+  Status scan(const ScanRequest& request, std::span<ScanRow> rows, ScanResult* result);
+
+  // After a scan, before the first append: `end_position` is where the valid batches end. What lies behind becomes
+  // zero in place, entries past it leave both indexes, and the log is flushed (nothing that was cut may come back).
+  Status set_end(uint64_t end_position, int64_t next_offset);
+
+  // Any thread. Flushes what was published when it starts; with `indexes` also writes and flushes both indexes; with
+  // `folder` (and the first time by itself, for a new file) the folder too. The log always goes first.
+  Status flush(bool indexes, bool folder);
+  // Any thread; no append may run or follow. Last time index entry, all three files trimmed to their contents and
+  // flushed, mapping gone.
+  Status seal();
+  // Any thread. Copies the log up to `position` (the end of a batch) and the index entries that belong to it into new
+  // files `<to_stem>.log`, `.index` and `.timeindex`, flushed (the files, and their folder).
+  Status copy_prefix(uint64_t position, const std::string& to_stem);
+  // Any thread. Touches pages ahead of the tail and makes an empty `varve.next` with its first bytes allocated in the
+  // folder, which the next kCreate there takes over. Best effort: a failure costs speed only.
+  Status prepare_next();
+
+  // Sealed segments only (in kRead: the caller knows). Every page is checked to be readable (kIo otherwise).
+  Status window(uint64_t position, uint64_t length, std::unique_ptr<SegmentWindow>* window);
+
+  Status stats(SegmentStats* stats);
+
+  const SegmentOptions& options() const { return options_; }
+  uint64_t end_position() const { return end_position_.load(std::memory_order_acquire); }  // any thread
+  int64_t next_offset() const { return next_offset_; }
+
+ private:
+  Segment(Kernel& kernel, SegmentOptions options);
+
+  Kernel& kernel_;
+  SegmentOptions options_;
+  std::atomic<uint64_t> end_position_{0};
+  int64_t next_offset_ = 0;
+};
+
+}  // namespace varve
