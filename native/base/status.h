@@ -14,34 +14,34 @@ namespace varve {
 // The kinds of failure. binding/error_names.h maps each to the public VARVE_* code; keep the two in step.
 enum class Code : uint8_t {
   kOk = 0,
-  kInvalidArgument,    // a caller's mistake that the binding could not rule out
-  kCorrupt,            // bytes that fail their checks: checksum, length, magic, count, order
-  kIo,                 // the system refused a read, a write or a flush; `error_number` says why
-  kNoSpace,            // ENOSPC, EDQUOT, or the reserve is reached; appending may resume later
-  kNotFound,           // no such file or folder
-  kExists,             // it is there already
-  kPermission,         // EACCES, EPERM
-  kReadOnly,           // EROFS, or a handle opened for reading
-  kNotAFolder,         // ENOTDIR, or a file where a folder should be
-  kLocked,             // another writer holds the lock
-  kTooNew,             // written by a newer format version
-  kClosed,             // the handle is closed
-  kSegmentFull,        // the append does not fit this segment: roll
-  kOffsetOutOfRange,   // no such offset in this segment
-  kRecordTooLarge,     // a batch over the caller's limit
-  kBufferTooSmall,     // the first whole batch does not fit the buffer; the needed size is reported
-  kTooManyFiles,       // EMFILE, ENFILE
-  kNoMemory,           // ENOMEM, or an allocation that failed
-  kUnsupported,        // not on this system
-  kFailed,             // fail-stopped by an earlier failure
+  kInvalidArgument,   // a caller's mistake that the binding could not rule out
+  kCorrupt,           // bytes that fail their checks: checksum, length, magic, count, order
+  kIo,                // the system refused a read, a write or a flush; `error_number` says why
+  kNoSpace,           // ENOSPC, EDQUOT, or the reserve is reached; appending may resume later
+  kNotFound,          // no such file or folder
+  kExists,            // it is there already
+  kPermission,        // EACCES, EPERM
+  kReadOnly,          // EROFS, or a handle opened for reading
+  kNotAFolder,        // ENOTDIR, or a file where a folder should be
+  kLocked,            // another writer holds the lock
+  kTooNew,            // written by a newer format version
+  kClosed,            // the handle is closed
+  kSegmentFull,       // the append does not fit this segment: roll
+  kOffsetOutOfRange,  // no such offset in this segment
+  kRecordTooLarge,    // a batch over the caller's limit
+  kBufferTooSmall,    // the first whole batch does not fit the buffer; the needed size is reported
+  kTooManyFiles,      // EMFILE, ENFILE
+  kNoMemory,          // ENOMEM, or an allocation that failed
+  kUnsupported,       // not on this system
+  kFailed,            // fail-stopped by an earlier failure
 };
 
 struct Status {
   Code code = Code::kOk;
-  int error_number = 0;           // errno, or 0
-  const char* call = "";          // static string: the system call or check that failed, such as "fdatasync"
-  std::string path;               // empty when no file is concerned
-  uint64_t position = kNowhere;   // byte position in `path`, or kNowhere
+  int error_number = 0;          // errno, or 0
+  const char* call = "";         // static string: the system call or check that failed, such as "fdatasync"
+  std::string path;              // empty when no file is concerned
+  uint64_t position = kNowhere;  // byte position in `path`, or kNowhere
 
   static constexpr uint64_t kNowhere = ~uint64_t{0};
 
@@ -58,8 +58,8 @@ struct Status {
 }  // namespace varve
 
 // Leaves the calling function with the failure, if there is one.
-#define VARVE_RETURN_IF_FAILED(expression)            \
-  do {                                                \
-    ::varve::Status varve_status_ = (expression);     \
-    if (!varve_status_.ok()) return varve_status_;    \
+#define VARVE_RETURN_IF_FAILED(expression)         \
+  do {                                             \
+    ::varve::Status varve_status_ = (expression);  \
+    if (!varve_status_.ok()) return varve_status_; \
   } while (0)

@@ -2,13 +2,14 @@
 //
 // Every system call on a file, and every store into a mapping of one, goes through a Kernel. There are three:
 //   real_kernel()     the operating system;
-//   FaultyKernel      wraps another one: counts calls, makes the k-th fail, return short or be interrupted, records them;
-//   MemoryKernel      a simulated disk with a volatile cache: it can be crashed, and answers any legal crash state.
+//   FaultyKernel      wraps another one: counts calls, makes the k-th fail, return short or be interrupted, records
+//   them; MemoryKernel      a simulated disk with a volatile cache: it can be crashed, and answers any legal crash
+//   state.
 // So the code above (File, Mapping, Segment, ...) is the same code in production and under test.
 //
 // Answers: >= 0 is success, -errno a failure. Nothing here retries or loops: EINTR and short transfers reach the caller
 // (File handles them). Threads: every method may be called from any thread. Paths are NUL-terminated and absolute
-// or relative to the working folder.
+// or relative to the working folder. Files are opened close-on-exec whatever the flags say.
 //
 // It deliberately knows nothing of segments, and does not hide flags: it is the system's own vocabulary.
 #pragma once
@@ -59,23 +60,28 @@ class Kernel {
   virtual int list(const char* path, std::vector<FolderEntry>* entries) = 0;
   // An exclusive lock owned by the open file description; -EAGAIN when somebody else holds it.
   virtual int lock(int fd) = 0;
+  // 1 when another open file description holds that lock just now, else 0.
+  virtual int locked(int fd) = 0;
   // The system's name of the file system that holds `path`, such as "ext4" or "tmpfs"; "unknown" if it has none.
   virtual int file_system(const char* path, std::string* name) = 0;
   virtual uint64_t free_bytes(const char* path) = 0;  // 0 when unknown
 
-  // Maps [position, position + length) of fd. `writable` maps are shared with the file when `shared`, else copy-on-write.
+  // Maps [position, position + length) of fd. `writable` maps are shared with the file when `shared`, else
+  // copy-on-write.
   virtual int map(int fd, uint64_t position, size_t length, bool writable, bool shared, void** address) = 0;
   virtual int unmap(void* address, size_t length) = 0;
-  // Populate answers -EFAULT where touching the page would be a bus error.
+  // `address` is a multiple of the page size. Populate answers -EFAULT where touching the page would be a bus error.
   virtual int advise(void* address, size_t length, Advice advice) = 0;
   virtual int msync(void* address, size_t length) = 0;
   // Drops clean cached pages of the file range.
   virtual int drop_cache(int fd, uint64_t position, uint64_t length) = 0;
 
-  // Copies into and out of a mapping, guarded: a bus error becomes -EFAULT instead of the end of the process.
+  // Copies into and out of a mapping, guarded: a bus error becomes -EFAULT instead of the end of the process. The
+  // mapping is not to be used after that (see bus_guard.h).
   virtual int store(void* to, const void* from, size_t length) = 0;
   virtual int load(void* to, const void* from, size_t length) = 0;
-  // A 32-bit store with release order, for the field that makes a batch visible. `to` need not be aligned.
+  // A 32-bit store with release order, for the field that makes a batch visible. `to` need not be aligned; `value` is
+  // stored in the machine's byte order.
   virtual int store_release(void* to, uint32_t value) = 0;
 };
 
