@@ -48,15 +48,15 @@ enum AppendFlags : uint32_t {
 };
 
 struct AppendRequest {
-  std::span<const std::span<const uint8_t>> fragments;  // together whole batches
-  int64_t base_offset = 0;                              // of the first batch; at or above next_offset()
+  std::span<const std::span<const uint8_t>> fragments;  // together whole batches; only read, and only once
+  // Instead of `fragments`: memory that nobody else touches during the call and that append() may write to (offset,
+  // epoch and CRC are stamped there, which saves a copy). After kSegmentFull the same bytes may be appended elsewhere.
+  std::span<uint8_t> scratch;
+  int64_t base_offset = 0;  // of the first batch; at or above next_offset()
   int32_t leader_epoch = 0;
   uint32_t flags = 0;             // AppendFlags
   int64_t append_timestamp = -1;  // >= 0: LogAppendTime
   uint32_t max_batch_bytes = 0;   // of a single batch; 0 = no limit
-  // The only fragment is memory that nobody else touches during the call and that append() may scribble on (offsets,
-  // epoch and CRC are stamped there): saves a copy. Otherwise the fragments are only read, once.
-  bool in_place = false;
 };
 
 struct AppendResult {
@@ -79,6 +79,9 @@ struct ReadRequest {
   uint64_t max_bytes = ~uint64_t{0};     // but at least one batch
   uint64_t end_position = kNoPosition;   // published end; kNoPosition = up to the file's end or a zero length
   int64_t end_offset = kNoOffset;        // stop before batches that start at or past it
+  // The log has no gaps (never compacted): a batch that does not follow the one before is damage. Base offsets are
+  // outside the CRC, so this is what finds a flipped bit in one.
+  bool contiguous = false;
 };
 
 struct ReadResult {
@@ -181,8 +184,8 @@ class Segment {
   // Appends all batches of the request or none: on failure nothing of it is visible and the segment is as before.
   // On success the bytes are in the page cache, visible up to `end_position`, not flushed.
   // kSegmentFull (roll), kCorrupt with `fault_at`, kRecordTooLarge, kNoSpace (may be tried again), kIo.
-  // Cost: one copy (none before it with `in_place`), one checksum; no system call, lock or allocation but at chunk
-  // boundaries and, for a lock, once per index entry.
+  // Cost: one copy into the file (and one before it, for `fragments`), one checksum; no system call, lock or allocation
+  // but at chunk boundaries and, for a lock, once per index entry.
   Status append(const AppendRequest& request, AppendResult* result);
 
   // Fills `into` with whole batches, each checked against its CRC. kBufferTooSmall with `needed_bytes` when not even
@@ -209,8 +212,8 @@ class Segment {
   // Any thread. Copies the log up to `position` (the end of a batch) and the index entries that belong to it into new
   // files `<to_stem>.log`, `.index` and `.timeindex`, flushed (the files, and their folder).
   Status copy_prefix(uint64_t position, const std::string& to_stem);
-  // Any thread. Touches pages ahead of the tail and makes an empty `varve.next` with its first bytes allocated in the
-  // folder, which the next kCreate there takes over. Best effort: a failure costs speed only.
+  // Any thread. Makes an empty `varve.next` in the folder, its first bytes allocated, which the next kCreate there
+  // takes over. A failure costs speed only.
   Status prepare_next();
 
   // Sealed segments only (in kRead: the caller knows). Every page is checked to be readable (kIo otherwise).
