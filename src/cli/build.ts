@@ -7,6 +7,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { ExitCode } from './command.ts'
 
 export const help = `usage: varve build
 
@@ -19,13 +20,13 @@ exit codes: 0 built, 1 not built, 2 wrong arguments
 export async function run(args: readonly string[]): Promise<number> {
   if (args.length > 0) {
     process.stderr.write(`varve build: takes no arguments, got '${args.join(' ')}'\n`)
-    return 2
+    return ExitCode.usage
   }
   // dist/src/cli/build.js is three folders below the package's root.
   const builder = fileURLToPath(new URL('../../../scripts/build-native.js', import.meta.url))
   const child = spawn(process.execPath, [builder], { stdio: 'inherit' })
   const [code] = (await once(child, 'exit')) as [number | null]
-  if (code !== 0) return 1
+  if (code !== 0) return ExitCode.failure
   process.stdout.write('varve: the addon is built\n')
-  return 0
+  return ExitCode.success
 }

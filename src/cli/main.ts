@@ -4,24 +4,13 @@
  * Commands are loaded when they are called, so that those which need no addon (`build`, every `--help`) run where it
  * is missing. Results go to standard output, everything else to standard error.
  */
-import { VarveError } from '../errors.ts'
-
-/** What a command's module exports. */
-export interface Command {
-  /** The text of `varve NAME --help`: usage, options with units and defaults, exit codes. */
-  readonly help: string
-  /** Runs the command with the arguments after its name; the result is the exit code. */
-  run(args: readonly string[]): Promise<number>
-}
+import { type Command, ExitCode } from './command.ts'
 
 interface CommandEntry {
   readonly name: string
   readonly summary: string
   load(): Promise<Command>
 }
-
-/** Exit codes of every command, besides those that its own help names. */
-export const ExitCode = { success: 0, failure: 1, usage: 2 } as const
 
 const commands: readonly CommandEntry[] = [
   { name: 'build', summary: 'compile the native addon from the packed sources', load: () => import('./build.ts') },
@@ -31,6 +20,12 @@ function usage(): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
   return `usage: varve <command> [arguments]\n\n${lines.join('\n')}\n\nvarve <command> --help tells more.\n`
+}
+
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const code = 'code' in error && typeof error.code === 'string' ? ` (${error.code})` : ''
+  return `${error.message}${code}`
 }
 
 /** Runs one command. Never throws for what a command meets: the message goes to standard error, the result is the exit code. */
@@ -54,8 +49,7 @@ export async function run(args: readonly string[]): Promise<number> {
     }
     return await command.run(rest)
   } catch (error) {
-    const text = error instanceof VarveError ? `${error.message} (${error.code})` : String(error)
-    process.stderr.write(`varve ${name}: ${text}\n`)
+    process.stderr.write(`varve ${name}: ${describe(error)}\n`)
     return ExitCode.failure
   }
 }

@@ -1,0 +1,10 @@
+/** What the module of a command exports. */
+export interface Command {
+  /** The text of `varve NAME --help`: usage, options with units and defaults, exit codes. */
+  readonly help: string
+  /** Runs the command with the arguments after its name; the result is the exit code. */
+  run(args: readonly string[]): Promise<number>
+}
+
+/** Exit codes of every command; a command's own help names what else it answers. */
+export const ExitCode = { success: 0, failure: 1, usage: 2 } as const

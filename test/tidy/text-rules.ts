@@ -1,0 +1,59 @@
+/** Rules for the text of every file that is kept in the repository. */
+import { rootFolder, type SourceFile } from './tree.ts'
+
+// The words are put together here, so that this file does not break its own rules.
+const word = (...parts: string[]): RegExp => new RegExp(`\\b(?:${parts.join('')})\\b`)
+
+const unfinished = word('TO', 'DO|FIX', 'ME|X', 'XX|HA', 'CK')
+const registryHost = new RegExp(
+  [
+    'registry\\.npm',
+    'js|repo1?\\.mav',
+    'en|maven\\.apa',
+    'che|deb\\.deb',
+    'ian\\.org|py',
+    'pi\\.org|crates',
+    '\\.io',
+  ].join(''),
+)
+const machinePath = new RegExp(
+  ['/wo', 'rk/|/ro', 'ot/|/ho', 'me/[a-z]|/tmp/(?:wt|scr', 'atch|bash_)|/Us', 'ers/'].join(''),
+)
+const focused = new RegExp(
+  `\\b(?:describe|context|it|specify)\\s*\\.\\s*(?:on${'ly'}|sk${'ip'})\\b|\\b(?:xit|fit|xdescribe|fdescribe)\\s*\\(`,
+)
+
+function matches(files: readonly SourceFile[], pattern: RegExp, what: string): string[] {
+  return files.flatMap(({ path, text }) =>
+    text
+      .split('\n')
+      .flatMap((line, index) => (pattern.test(line) ? [`${path}:${index + 1}: ${what}: ${line.trim()}`] : [])),
+  )
+}
+
+/** Nothing half done is kept: what is missing belongs into an issue. */
+export const unfinishedViolations = (files: readonly SourceFile[]): string[] => matches(files, unfinished, 'unfinished')
+
+/** Packages come by their name, from whatever registry the machine is set up for. */
+export const registryViolations = (files: readonly SourceFile[]): string[] =>
+  matches(files, registryHost, 'names a registry host')
+
+/** Nothing depends on where the repository lies. */
+export const machinePathViolations = (files: readonly SourceFile[]): string[] => [
+  ...matches(files, machinePath, 'a path of one machine'),
+  ...files.filter(({ text }) => text.includes(rootFolder)).map(({ path }) => `${path}: names the folder of this clone`),
+]
+
+/** Every test runs: one that cannot calls `this.skip()` after it looked, and the gate lists it by name. */
+export const focusViolations = (files: readonly SourceFile[]): string[] =>
+  matches(
+    files.filter(({ path }) => /^test\/.*\.ts$/.test(path)),
+    focused,
+    'a test that is focused or switched off',
+  )
+
+/** What is built or installed is not kept. */
+export const builtViolations = (paths: readonly string[]): string[] =>
+  paths
+    .filter((path) => /(?:^|\/)(?:node_modules|dist|build|coverage)(?:\/|$)|\.(?:node|tgz|o|tsbuildinfo)$/.test(path))
+    .map((path) => `${path}: is built or installed, and must not be kept`)
