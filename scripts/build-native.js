@@ -15,6 +15,7 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const windows = process.platform === 'win32'
 
+/** Compile what changed, without a word when that is nothing. The rule is node-gyp's: its build/ folder stays. */
 const incremental = process.argv.includes('--incremental')
 
 function onPath(name) {
@@ -98,8 +99,12 @@ function nodeGypRun(...args) {
 
 let status
 try {
-  status = nodeGypRun(incremental ? 'configure' : 'rebuild', ...(incremental ? [] : ['--jobs', 'max']))
-  if (status === 0 && incremental) status = nodeGypRun('build', '--jobs', 'max')
+  if (incremental) {
+    status = nodeGypRun('configure', '--loglevel=warn')
+    if (status === 0) status = nodeGypRun('build', '--loglevel=warn', '--jobs', 'max')
+  } else {
+    status = nodeGypRun('rebuild', '--jobs', 'max')
+  }
 } finally {
   if (borrowed) rmSync(gypFile)
 }
