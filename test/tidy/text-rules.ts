@@ -6,15 +6,7 @@ const word = (...parts: string[]): RegExp => new RegExp(`\\b(?:${parts.join('')}
 
 const unfinished = word('TO', 'DO|FIX', 'ME|X', 'XX|HA', 'CK')
 const registryHost = new RegExp(
-  [
-    'registry\\.npm',
-    'js|repo1?\\.mav',
-    'en|maven\\.apa',
-    'che|deb\\.deb',
-    'ian\\.org|py',
-    'pi\\.org|crates',
-    '\\.io',
-  ].join(''),
+  ['registry\\.npm', 'js|repo1?\\.mav', 'en|deb\\.deb', 'ian\\.org|py', 'pi\\.org|crates', '\\.io'].join(''),
 )
 const machinePath = new RegExp(
   ['/wo', 'rk/|/ro', 'ot/|/ho', 'me/[a-z]|/tmp/(?:wt|scr', 'atch|bash_)|/Us', 'ers/'].join(''),
