@@ -11,9 +11,9 @@ export interface SourceFile {
 
 export const rootFolder = fileURLToPath(new URL('../../../', import.meta.url))
 
-/** Every file of the repository, those not yet added included, those that git ignores left out. */
+/** Every file that git keeps or is about to: a new file counts once it is added. */
 export function repositoryPaths(): string[] {
-  const listing = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
+  const listing = execFileSync('git', ['ls-files', '-z'], {
     cwd: rootFolder,
     encoding: 'utf8',
     maxBuffer: 16 * 1024 * 1024,
