@@ -9,6 +9,9 @@
       "defines": ["<!@(node -p \"require('./native/sources.json').defines.join(' ')\")"],
       "cflags_cc": ["-std=c++20", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-exceptions", "-fno-rtti"],
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+      "conditions": [
+        ["OS=='linux'", { "ldflags": ["-Wl,-z,nodelete"] }]
+      ],
       "xcode_settings": {
         "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
         "GCC_ENABLE_CPP_EXCEPTIONS": "NO",
