@@ -1,0 +1,24 @@
+import { VarveError } from '../../../errors.ts'
+import type { CompressionName } from '../../codecs.ts'
+
+/** The input is not what this codec writes. */
+export function badInput(compression: CompressionName, reason: string, cause?: unknown): VarveError {
+  return new VarveError('VARVE_CORRUPT', `the ${compression} data is damaged: ${reason}`, {
+    details: { compression, reason },
+    cause,
+  })
+}
+
+/** The input claims, or turned out, to expand beyond what is allowed. */
+export function overLimit(compression: CompressionName, maxBytes: number): VarveError {
+  return new VarveError('VARVE_DECOMPRESSION_LIMIT', `the ${compression} data expands beyond ${maxBytes} bytes`, {
+    details: { compression, maxBytes },
+  })
+}
+
+/** Errors of `node:zlib` as ours. */
+export function fromZlib(compression: CompressionName, maxBytes: number, error: unknown): VarveError {
+  const { code, message } = error as NodeJS.ErrnoException
+  if (code === 'ERR_BUFFER_TOO_LARGE') return overLimit(compression, maxBytes)
+  return badInput(compression, message, error)
+}
