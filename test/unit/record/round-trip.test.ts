@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
-import { BatchBuilder, type CompressionName, compressionCodecs, readBatches } from '../../../src/doors/record.ts'
+import { BatchBuilder, compressionCodecs, readBatches } from '../../../src/doors/record.ts'
 
 const data = fc.oneof(
   fc.constant(null),
@@ -22,10 +22,9 @@ function asBuffer(value: string | Uint8Array | null): Buffer | null {
 }
 
 describe('what is built reads back', () => {
-  for (const { name, canCompress } of compressionCodecs) {
-    const only = canCompress ? it : it.skip
-    only(`${name}: records equal what was added`, () => {
-      const builder = new BatchBuilder({ compression: name as CompressionName })
+  for (const { name } of compressionCodecs.filter((codec) => codec.canCompress)) {
+    it(`${name}: records equal what was added`, () => {
+      const builder = new BatchBuilder({ compression: name })
       fc.assert(
         fc.property(fc.array(input, { minLength: 1, maxLength: 20 }), fc.nat(), (inputs, baseOffset) => {
           builder.reset()
