@@ -35,6 +35,9 @@ export const errorKinds = {
   VARVE_FAILED: kind('an earlier flush failed: the log is offline until it is opened again', false, 56),
   VARVE_OUT_OF_ORDER_SEQUENCE: kind('a producer sequence number does not follow the last one', false, 45),
   VARVE_INVALID_PRODUCER_EPOCH: kind('the producer was replaced by a newer one with the same id', false, 47),
+  VARVE_INVALID_TIMESTAMP: kind('a record timestamp is outside of what the log accepts', false, 32),
+  VARVE_INVALID_TRANSACTION_STATE: kind('a producer wrote outside of its open transaction', false, 48),
+  VARVE_COORDINATOR_FENCED: kind('a transaction marker comes from a coordinator that was replaced', false, 52),
   VARVE_DECOMPRESSION_LIMIT: kind('compressed data expands beyond its limit', false, 87),
   VARVE_NATIVE_MISSING: kind('there is no native addon for this platform', false),
 } as const satisfies Record<string, ErrorKind>

@@ -160,9 +160,28 @@ export interface NativeSegmentOptions {
 }
 
 /** segmentAppend*: in 1 segment, 2 first base offset, 3 leader epoch, 4 flags (`AppendFlag`), 5 append timestamp or -1, 6 max batch bytes, 7 scratch offset, 8 scratch length. */
-export const AppendIn = { segment: 1, baseOffset: 2, leaderEpoch: 3, flags: 4, appendTimestamp: 5, maxBatchBytes: 6, scratchOffset: 7, scratchLength: 8 } as const
+export const AppendIn = {
+  segment: 1,
+  baseOffset: 2,
+  leaderEpoch: 3,
+  flags: 4,
+  appendTimestamp: 5,
+  maxBatchBytes: 6,
+  scratchOffset: 7,
+  scratchLength: 8,
+} as const
 /** out: 1 last offset, 2 batches, 3 end position, 4 max timestamp of these batches, 5 last offset of the first batch that had it, 6 watchers to wake (0 = nobody), 7 bytes, 8 position of the first batch, 9 position of the faulty batch in the input on failure. */
-export const AppendOut = { lastOffset: 1, batches: 2, endPosition: 3, maxTimestamp: 4, maxTimestampOffset: 5, watchers: 6, bytes: 7, position: 8, faultAt: 9 } as const
+export const AppendOut = {
+  lastOffset: 1,
+  batches: 2,
+  endPosition: 3,
+  maxTimestamp: 4,
+  maxTimestampOffset: 5,
+  watchers: 6,
+  bytes: 7,
+  position: 8,
+  faultAt: 9,
+} as const
 export const AppendFlag = {
   /** The input's CRC is not yet set: compute it on the copy (our own builder). Otherwise it is verified on the copy. */
   setCrc: 1,
@@ -175,10 +194,26 @@ export const AppendFlag = {
 /** segmentRead: in 1 segment, 2 offset to start from, 3 position hint (start of a batch at or below it) or -1, 4 max bytes, 5 end position (exclusive, of published bytes) or -1 for all, 6 end offset (exclusive: stop before batches that start at or past it) or -1. */
 export const ReadIn = { segment: 1, offset: 2, positionHint: 3, maxBytes: 4, endPosition: 5, endOffset: 6 } as const
 /** out: 1 bytes, 2 batches, 3 position of the first, 4 position after the last, 5 base offset of the first, 6 next offset, 7 bytes needed when the buffer was too small. On VARVE_CORRUPT: 3 position of the damage, 6 offset expected there. */
-export const ReadOut = { bytes: 1, batches: 2, position: 3, nextPosition: 4, baseOffset: 5, nextOffset: 6, neededBytes: 7 } as const
+export const ReadOut = {
+  bytes: 1,
+  batches: 2,
+  position: 3,
+  nextPosition: 4,
+  baseOffset: 5,
+  nextOffset: 6,
+  neededBytes: 7,
+} as const
 
 /** segmentLocateTimestamp: in 1 segment, 2 timestamp, 3 end position or -1. out: 1 found (0/1), 2 position of the first batch whose max timestamp is at or above it, 3 its base offset, 4 its size. */
-export const TimestampCell = { segment: 1, timestamp: 2, endPosition: 3, found: 1, position: 2, baseOffset: 3, size: 4 } as const
+export const TimestampCell = {
+  segment: 1,
+  timestamp: 2,
+  endPosition: 3,
+  found: 1,
+  position: 2,
+  baseOffset: 3,
+  size: 4,
+} as const
 
 /** segmentScan: in 1 segment, 2 position, 3 expected offset (lowest allowed base offset), 4 flags (`ScanFlag`), 5 end position or -1 for the file's size. out: 1 rows, 2 position after the last good batch, 3 next offset, 4 stop (`ScanStop`), 5 end of the bytes looked at. */
 export const ScanIn = { segment: 1, position: 2, expectedOffset: 3, flags: 4, endPosition: 5 } as const
@@ -194,8 +229,21 @@ export const ScanFlag = {
 export const ScanStop = { rowsFull: 0, end: 1, zeroTail: 2, damage: 3 } as const
 /** Columns of a scan row. Producer id as two unsigned halves. */
 export const ScanColumn = {
-  baseOffset: 0, lastOffset: 1, position: 2, size: 3, leaderEpoch: 4, attributes: 5, baseTimestamp: 6, maxTimestamp: 7,
-  producerIdHigh: 8, producerIdLow: 9, producerEpoch: 10, baseSequence: 11, recordCount: 12, crc: 13, count: 14,
+  baseOffset: 0,
+  lastOffset: 1,
+  position: 2,
+  size: 3,
+  leaderEpoch: 4,
+  attributes: 5,
+  baseTimestamp: 6,
+  maxTimestamp: 7,
+  producerIdHigh: 8,
+  producerIdLow: 9,
+  producerEpoch: 10,
+  baseSequence: 11,
+  recordCount: 12,
+  crc: 13,
+  count: 14,
 } as const
 export const scanRowsMax = 1024
 
@@ -204,8 +252,18 @@ export const SetEndCell = { segment: 1, endPosition: 2, nextOffset: 3 } as const
 
 /** segmentStats out: 1 end position, 2 next offset, 3 max timestamp (-1 none), 4 offset of it, 5 offset index entries, 6 time index entries, 7 flushed end position, 8 file size, 9 allocated bytes, 10 first batch's max timestamp (-1 none), 11 stalls (appends that had to populate pages themselves), 12 mapped bytes. */
 export const StatCell = {
-  endPosition: 1, nextOffset: 2, maxTimestamp: 3, maxTimestampOffset: 4, indexEntries: 5, timeIndexEntries: 6,
-  flushedPosition: 7, fileSize: 8, allocatedBytes: 9, firstMaxTimestamp: 10, stalls: 11, mappedBytes: 12,
+  endPosition: 1,
+  nextOffset: 2,
+  maxTimestamp: 3,
+  maxTimestampOffset: 4,
+  indexEntries: 5,
+  timeIndexEntries: 6,
+  flushedPosition: 7,
+  fileSize: 8,
+  allocatedBytes: 9,
+  firstMaxTimestamp: 10,
+  stalls: 11,
+  mappedBytes: 12,
 } as const
 
 export const FlushFlag = {
@@ -219,6 +277,16 @@ export const FlushFlag = {
 
 /** tailPublish in / tailRead out. `version` rises with every change; `epoch` with every new writer; `generation` with every change of files (roll, truncation, retention). */
 export const TailCell = {
-  version: 1, epoch: 2, generation: 3, segmentBaseOffset: 4, endPosition: 5, logStartOffset: 6, logEndOffset: 7,
-  highWatermark: 8, lastStableOffset: 9, flushedOffset: 10, leaderEpoch: 11, writerState: 12,
+  version: 1,
+  epoch: 2,
+  generation: 3,
+  segmentBaseOffset: 4,
+  endPosition: 5,
+  logStartOffset: 6,
+  logEndOffset: 7,
+  highWatermark: 8,
+  lastStableOffset: 9,
+  flushedOffset: 10,
+  leaderEpoch: 11,
+  writerState: 12,
 } as const
