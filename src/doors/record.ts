@@ -3,12 +3,13 @@
  *
  * The encoder and decoder are pure; here they meet the clock, the codecs and the checksum.
  */
+
+import { crc32c } from '../base/crc32c.ts'
 import type { CompressionName } from '../env/codecs.ts'
 import { compressionNames } from '../env/codecs.ts'
 import { compressionCodecs } from '../env/node/codecs/index.ts'
 import { VarveError } from '../errors.ts'
 import { BatchBuilder as PureBatchBuilder } from '../record/batch-builder.ts'
-import { crc32c } from '../record/crc32c.ts'
 import { readBatches as pureReadBatches } from '../record/read-batches.ts'
 import type { RecordBatch } from '../record/record-batch.ts'
 

@@ -7,17 +7,8 @@
  * nothing.
  */
 import { VarveError } from '../errors.ts'
-import {
-  attributeAppendTime,
-  attributeCodecMask,
-  attributeControl,
-  attributeDeleteHorizon,
-  attributeTransactional,
-  attributeUnusedMask,
-  codecMax,
-  noProducerId,
-  noTimestamp,
-} from './batch-fields.ts'
+import { Attribute, noTimestamp } from '../record/batch-header.ts'
+import { noProducerId } from './batch-fields.ts'
 import type { ProducerBatch, ProducerCheck, ProducerStates } from './producer-states.ts'
 
 /**
@@ -77,8 +68,11 @@ export function makeAppendPlan(): AppendPlan {
   }
 }
 
+/** The largest codec number: zstd. */
+const codecMax = 4
+
 /** Attributes that no client may set: control is checked apart; only compaction sets the delete horizon. */
-const clientForbiddenAttributes = attributeUnusedMask | attributeDeleteHorizon
+const clientForbiddenAttributes = ~0x7f | Attribute.deleteHorizon
 
 /**
  * Plans the append of `batches`, which go into the log together and in this order.
@@ -121,12 +115,12 @@ export function planAppend(
       batch.baseOffset = nextOffset
       batch.leaderEpoch = state.leaderEpoch
       if (limits.appendTime) {
-        batch.attributes |= attributeAppendTime
+        batch.attributes |= Attribute.appendTime
         batch.maxTimestamp = nowMs
       }
     }
     nextOffset = batch.baseOffset + batch.lastOffsetDelta + 1
-    if (nextOffset > Number.MAX_SAFE_INTEGER) return fail(plan, i, invalid('its offsets pass 2^53 - 1'))
+    if (!(nextOffset <= Number.MAX_SAFE_INTEGER)) return fail(plan, i, invalid('its offsets pass 2^53 - 1'))
     plan.sizeBytes += batch.sizeBytes
     if (batch.maxTimestamp > plan.maxTimestamp) plan.maxTimestamp = batch.maxTimestamp
     if (batch.producerId !== noProducerId) plan.producers = true
@@ -150,18 +144,21 @@ function faultOf(batch: ProducerBatch, origin: AppendOrigin, limits: AppendLimit
   if (batch.lastOffsetDelta !== batch.recordCount - 1)
     return invalid(`its last offset delta ${batch.lastOffsetDelta} does not fit its ${batch.recordCount} records`)
   if ((attributes & clientForbiddenAttributes) !== 0) return invalid('it has attribute bits that only a log may set')
-  if ((attributes & attributeCodecMask) > codecMax)
-    return invalid(`codec ${attributes & attributeCodecMask} is unknown`)
-  if ((attributes & attributeControl) !== 0 && origin !== 'coordinator')
+  if ((attributes & Attribute.codecMask) > codecMax)
+    return invalid(`codec ${attributes & Attribute.codecMask} is unknown`)
+  if ((attributes & Attribute.control) !== 0 && origin !== 'coordinator')
     return invalid('control batches are written by coordinators only')
-  if (!limits.appendTime && (attributes & attributeAppendTime) !== 0)
+  if (!limits.appendTime && (attributes & Attribute.appendTime) !== 0)
     return invalid('it claims append time, but the log keeps the time of creation')
   if (batch.producerId === noProducerId) {
-    if ((attributes & attributeTransactional) !== 0) return invalid('it is transactional and has no producer id')
+    if ((attributes & Attribute.transactional) !== 0) return invalid('it is transactional and has no producer id')
   } else {
     const fault = faultOfProducer(batch)
     if (fault !== undefined) return fault
   }
+  // Written so that NaN, a number past 2^53, fails too.
+  if (!(batch.baseTimestamp >= noTimestamp && maxTimestamp >= noTimestamp))
+    return invalid(`its timestamps ${batch.baseTimestamp} and ${maxTimestamp} are no times since 1970`)
   if (limits.appendTime) return undefined
   if (maxTimestamp > nowMs + limits.timestampAfterMaxMs)
     return [
@@ -181,14 +178,14 @@ function faultOf(batch: ProducerBatch, origin: AppendOrigin, limits: AppendLimit
 function faultOfProducer(batch: ProducerBatch): Fault | undefined {
   if (batch.producerId < 0n) return invalid(`producer id ${batch.producerId} is negative`)
   if (batch.producerEpoch < 0) return invalid(`producer epoch ${batch.producerEpoch} is negative`)
-  if ((batch.attributes & attributeControl) !== 0) return undefined // markers carry no sequence
+  if ((batch.attributes & Attribute.control) !== 0) return undefined // markers carry no sequence
   if (batch.baseSequence < 0) return invalid(`base sequence ${batch.baseSequence} is negative`)
   return undefined
 }
 
 /** Compaction leaves gaps, and batches with fewer records than offsets: only order is asked of a leader's batches. */
 function faultOfReplica(batch: ProducerBatch, nextOffset: number): Fault | undefined {
-  if (batch.baseOffset < nextOffset)
+  if (!(batch.baseOffset >= nextOffset))
     return invalid(`its base offset ${batch.baseOffset} is below the next offset ${nextOffset}`)
   if (batch.lastOffsetDelta < 0) return invalid(`its last offset delta ${batch.lastOffsetDelta} is negative`)
   return undefined

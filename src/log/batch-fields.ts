@@ -4,6 +4,9 @@
  * A structural interface: whoever parses headers (record/, a row of a recovery scan) fills an object of this shape.
  * Appends reuse one object for every batch, so machines copy what they keep.
  */
+import { readInt64 } from '../base/int64.ts'
+import { Attribute, HeaderField, lengthOverhead, noSequence, noTimestamp } from '../record/batch-header.ts'
+
 export interface BatchFields {
   /** Offset of the first record. Before an append it is what the producer wrote, and means nothing. */
   baseOffset: number
@@ -13,7 +16,7 @@ export interface BatchFields {
   sizeBytes: number
   leaderEpoch: number
   attributes: number
-  /** Timestamp of the first record (of a compacted batch: see `attributeDeleteHorizon`). */
+  /** Timestamp of the first record (of a compacted batch: its delete horizon, see `Attribute`). */
   baseTimestamp: number
   /** Largest record timestamp, or the time of the append; -1 when no record has one. */
   maxTimestamp: number
@@ -25,22 +28,54 @@ export interface BatchFields {
   recordCount: number
 }
 
-/** One constant, so that the parser of a header allocates no bigint for a batch without a producer. */
+/** One constant, so that reading the header of a batch without a producer allocates no bigint. */
 export const noProducerId = -1n
 export const noProducerEpoch = -1
-export const noSequence = -1
 export const noCoordinatorEpoch = -1
-export const noTimestamp = -1
 
-/** Attribute bits 0-2: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd. */
-export const attributeCodecMask = 0x07
-export const attributeAppendTime = 0x08
-export const attributeTransactional = 0x10
-export const attributeControl = 0x20
-/** Set by compaction only: the base timestamp is then a delete horizon in ms. */
-export const attributeDeleteHorizon = 0x40
-export const attributeUnusedMask = ~0x7f
-export const codecMax = 4
+export function makeBatchFields(): BatchFields {
+  return {
+    baseOffset: 0,
+    lastOffsetDelta: 0,
+    sizeBytes: 0,
+    leaderEpoch: 0,
+    attributes: 0,
+    baseTimestamp: noTimestamp,
+    maxTimestamp: noTimestamp,
+    producerId: noProducerId,
+    producerEpoch: noProducerEpoch,
+    baseSequence: noSequence,
+    recordCount: 0,
+  }
+}
+
+/**
+ * Fills `fields` from the header at `position`, whose 61 bytes must be there. Validates nothing: a 64-bit number past
+ * the safe integers becomes NaN, which `planAppend` refuses. Allocates only for a batch with a producer.
+ */
+export function readBatchFields(view: DataView, position: number, fields: BatchFields): void {
+  fields.baseOffset = readInt64(view, position + HeaderField.baseOffset)
+  fields.sizeBytes = view.getInt32(position + HeaderField.length) + lengthOverhead
+  fields.leaderEpoch = view.getInt32(position + HeaderField.leaderEpoch)
+  fields.attributes = view.getInt16(position + HeaderField.attributes)
+  fields.lastOffsetDelta = view.getInt32(position + HeaderField.lastOffsetDelta)
+  fields.baseTimestamp = readInt64(view, position + HeaderField.baseTimestamp)
+  fields.maxTimestamp = readInt64(view, position + HeaderField.maxTimestamp)
+  const idPosition = position + HeaderField.producerId
+  fields.producerId =
+    view.getInt32(idPosition) === -1 && view.getInt32(idPosition + 4) === -1
+      ? noProducerId
+      : view.getBigInt64(idPosition)
+  fields.producerEpoch = view.getInt16(position + HeaderField.producerEpoch)
+  fields.baseSequence = view.getInt32(position + HeaderField.baseSequence)
+  fields.recordCount = view.getInt32(position + HeaderField.recordCount)
+}
+
+/** The producer id of a scan row, which has it as two unsigned halves. */
+export function producerIdOf(high: number, low: number): bigint {
+  if (high === 0xffff_ffff && low === 0xffff_ffff) return noProducerId
+  return BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low))
+}
 
 /** Sequences count records modulo 2^31. */
 export const sequenceMax = 0x7fff_ffff
@@ -56,9 +91,9 @@ export function sequenceBefore(sequence: number, delta: number): number {
 }
 
 export function isControlBatch(batch: BatchFields): boolean {
-  return (batch.attributes & attributeControl) !== 0
+  return (batch.attributes & Attribute.control) !== 0
 }
 
 export function isTransactionalBatch(batch: BatchFields): boolean {
-  return (batch.attributes & attributeTransactional) !== 0
+  return (batch.attributes & Attribute.transactional) !== 0
 }

@@ -9,13 +9,14 @@
  * log and checks nothing, so that replaying a log never fails. A batch without a producer must not be passed in (it
  * would change nothing): testing for it is the caller's, once per append.
  */
+import { noSequence } from '../record/batch-header.ts'
+import type { TransactionMarker } from '../record/control-record.ts'
 import {
   type BatchFields,
   isControlBatch,
   isTransactionalBatch,
   noCoordinatorEpoch,
   noProducerEpoch,
-  noSequence,
   sequenceAfter,
   sequenceMax,
 } from './batch-fields.ts'
@@ -48,12 +49,6 @@ export interface ProducerEntry {
   coordinatorEpoch: number
   /** First offset of the open transaction; -1 when none is open. */
   transactionFirstOffset: number
-}
-
-/** What the one record of a transaction marker (a control batch) says. */
-export interface TransactionMarker {
-  type: 'commit' | 'abort'
-  coordinatorEpoch: number
 }
 
 /** A batch as it was, or will be, stored; a transaction marker comes with its contents. */

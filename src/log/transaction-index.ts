@@ -13,19 +13,18 @@
  * There is no checksum; the file is derived from the log and can be made anew. Pure: the caller does the I/O.
  */
 import { VarveError } from '../errors.ts'
+import type { AbortedTransaction } from '../record/aborted-transactions.ts'
 
-export interface AbortedTransaction {
-  producerId: bigint
-  firstOffset: number
+export interface TransactionIndexEntry extends AbortedTransaction {
   /** Inclusive: the offset of the abort marker. */
-  lastOffset: number
-  lastStableOffset: number
+  readonly lastOffset: number
+  readonly lastStableOffset: number
 }
 
 export const transactionIndexVersion = 0
 export const transactionIndexEntryBytes = 34
 
-export function encodeTransactionIndex(entries: readonly AbortedTransaction[]): Uint8Array {
+export function encodeTransactionIndex(entries: readonly TransactionIndexEntry[]): Uint8Array {
   const bytes = new Uint8Array(entries.length * transactionIndexEntryBytes)
   const view = new DataView(bytes.buffer)
   let at = 0
@@ -46,15 +45,15 @@ export function encodeTransactionIndex(entries: readonly AbortedTransaction[]): 
  * Throws `VARVE_CORRUPT`, with the position, for a cut entry, another version, or offsets that contradict each other:
  * the caller makes the file anew from the segment.
  */
-export function decodeTransactionIndex(bytes: Uint8Array): AbortedTransaction[] {
+export function decodeTransactionIndex(bytes: Uint8Array): TransactionIndexEntry[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const entries: AbortedTransaction[] = []
+  const entries: TransactionIndexEntry[] = []
   let lastMarker = -1
   for (let at = 0; at < bytes.length; at += transactionIndexEntryBytes) {
     if (bytes.length - at < transactionIndexEntryBytes) throw corrupt(at, 'the last entry is cut')
     const version = view.getInt16(at)
     if (version !== transactionIndexVersion) throw corrupt(at, `version ${version} is not known`)
-    const entry: AbortedTransaction = {
+    const entry: TransactionIndexEntry = {
       producerId: view.getBigInt64(at + 2),
       firstOffset: Number(view.getBigInt64(at + 10)),
       lastOffset: Number(view.getBigInt64(at + 18)),
@@ -90,9 +89,9 @@ export interface OffsetBounds {
  * that everything below `endOffset` was decided by its marker, so no later segment can hold more.
  */
 export function collectAborted(
-  entries: readonly AbortedTransaction[],
+  entries: readonly TransactionIndexEntry[],
   bounds: OffsetBounds,
-  into: AbortedTransaction[],
+  into: TransactionIndexEntry[],
 ): boolean {
   for (const entry of entries) {
     if (entry.lastOffset >= bounds.startOffset && entry.firstOffset < bounds.endOffset) into.push(entry)

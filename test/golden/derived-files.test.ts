@@ -8,10 +8,10 @@ import { LeaderEpochs } from '../../src/log/leader-epochs.ts'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from '../../src/log/producer-snapshot.ts'
 import { type ProducerEntry, ProducerStates } from '../../src/log/producer-states.ts'
 import {
-  type AbortedTransaction,
   collectAborted,
   decodeTransactionIndex,
   encodeTransactionIndex,
+  type TransactionIndexEntry,
 } from '../../src/log/transaction-index.ts'
 import { decodeLeaderEpochs, encodeLeaderEpochs } from '../../src/storage/kafka-checkpoint.ts'
 import { parseSegmentFileName, segmentFileName } from '../../src/storage/segment-names.ts'
@@ -37,8 +37,8 @@ function replay(
   batches: readonly GoldenBatch[],
   states: ProducerStates,
   at: (nextOffset: number) => void,
-): Map<number, AbortedTransaction[]> {
-  const aborted = new Map<number, AbortedTransaction[]>()
+): Map<number, TransactionIndexEntry[]> {
+  const aborted = new Map<number, TransactionIndexEntry[]>()
   for (const batch of batches) {
     at(batch.baseOffset)
     if (batch.producerId === noProducerId) continue
@@ -156,7 +156,7 @@ for (const state of ['clean', 'recovered'] as const)
           decodeTransactionIndex(goldenBytes(state, partition, name)!),
         )
         const bounds = { startOffset: expected.logStartOffset, endOffset: expected.lastStableOffset }
-        const aborted: AbortedTransaction[] = []
+        const aborted: TransactionIndexEntry[] = []
         for (const entries of indexes) if (collectAborted(entries, bounds, aborted)) break
         const batchOf = (offset: number) => batches.find((batch) => batch.lastOffset >= offset)!
         for (const record of expected.records) {

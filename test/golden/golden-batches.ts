@@ -3,7 +3,8 @@
  * of the other.
  */
 import { noProducerId } from '../../src/log/batch-fields.ts'
-import type { ProducerBatch, TransactionMarker } from '../../src/log/producer-states.ts'
+import type { ProducerBatch } from '../../src/log/producer-states.ts'
+import type { TransactionMarker } from '../../src/record/control-record.ts'
 import { parseSegmentFileName } from '../../src/storage/segment-names.ts'
 import { type GoldenState, goldenBytes, goldenFiles } from './golden-folders.ts'
 
