@@ -33,6 +33,7 @@ export const errorKinds = {
   VARVE_NO_MEMORY: kind('no memory is left', true),
   VARVE_UNSUPPORTED: kind('not available on this system, Node version or kind of store', false, 35),
   VARVE_FAILED: kind('an earlier flush failed: the log is offline until it is opened again', false, 56),
+  VARVE_TIMED_OUT: kind('what was waited for did not happen in time', true, 7),
   VARVE_OUT_OF_ORDER_SEQUENCE: kind('a producer sequence number does not follow the last one', false, 45),
   VARVE_INVALID_PRODUCER_EPOCH: kind('the producer was replaced by a newer one with the same id', false, 47),
   VARVE_INVALID_TIMESTAMP: kind('a record timestamp is outside of what the log accepts', false, 32),

@@ -34,6 +34,8 @@ enum class Code : uint8_t {
   kNoMemory,          // ENOMEM, or an allocation that failed
   kUnsupported,       // not on this system
   kFailed,            // fail-stopped by an earlier failure
+  kTimedOut,          // what was waited for did not happen in time
+  kCount,             // not a code: how many there are
 };
 
 struct Status {

@@ -12,8 +12,12 @@
  *
  * One instance per JavaScript thread (main or worker); none of the handles can be passed to another thread.
  */
+
+/** The contract's number: raised with every change of this file that an older binary would not understand. */
+export const addonAbi = 1
+
 export interface Addon {
-  /** Raised with every change of this contract; the loader refuses a binary that was built for another one. */
+  /** `addonAbi` of the sources that it was built from; the loader refuses any other. */
   readonly abi: number
   /** What this build and machine can do. */
   readonly features: AddonFeatures
