@@ -12,9 +12,10 @@
 //    both or in neither, and with it everything before it in both. fsync of a *file* saves none of its names.
 //  Sizes. A file has one of the sizes it has had since its last flush (fsync, fdatasync, msync), or the flushed one.
 //  Contents. Each 4 KiB page that was changed since the file's last flush holds any of the contents it has had since
-//    then, or the flushed one; pages are independent of each other, of the size and of the folder. Where a size that
-//    survives was reached by first cutting the file below the page, only contents from after that cut. Bytes past
-//    the end of the file are gone: growing it later shows zeros.
+//    then, or the flushed one; pages are independent of each other, of the size and of the folder. One thing binds them
+//    to the size: a page that the file was cut below belongs to the cut. If the surviving size was reached after the
+//    cut, the page holds a content from after it, else one from before. (The page that a cut goes through is zeroed
+//    behind it like any other change.) Bytes past the end of the file are gone: growing it later shows zeros.
 //  Torn pages (sampled states only). A page may hold each of its eight 512-byte sectors from a different time.
 //  A flush that failed. The pages it should have saved count as clean: a later flush covers only pages that were
 //    changed again after it.
@@ -85,9 +86,9 @@ struct Operation {
   InodeNumber inode = kNoInode;  // the file, or the folder that is flushed
   uint64_t position = 0;         // kWrite, kAllocate, kSyncRange
   uint64_t length = 0;
-  uint64_t size_after = 0;           // kWrite, kResize, kAllocate
-  size_t bytes_at = 0;               // kWrite: where its bytes start in OperationLog::bytes
-  std::vector<EntryChange> entries;  // folder changes: one, or two for a rename
+  uint64_t size_after = 0;                // kWrite, kResize, kAllocate
+  size_t bytes_at = 0;                    // kWrite: where its bytes start in OperationLog::bytes
+  std::vector<EntryChange> entries = {};  // folder changes: one, or two for a rename
 };
 
 struct OperationLog {

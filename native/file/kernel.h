@@ -64,7 +64,9 @@ class Kernel {
   virtual int locked(int fd) = 0;
   // The system's name of the file system that holds `path`, such as "ext4" or "tmpfs"; "unknown" if it has none.
   virtual int file_system(const char* path, std::string* name) = 0;
-  virtual uint64_t free_bytes(const char* path) = 0;  // 0 when unknown
+  // What an ordinary user may still write; kUnknownBytes when the system does not say.
+  virtual uint64_t free_bytes(const char* path) = 0;
+  static constexpr uint64_t kUnknownBytes = ~uint64_t{0};
 
   // Maps [position, position + length) of fd. `writable` maps are shared with the file when `shared`, else
   // copy-on-write.

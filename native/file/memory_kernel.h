@@ -56,8 +56,9 @@ class MemoryKernel final : public Kernel {
   uint64_t used_bytes() const;
   // The time that files get when they are changed from now on.
   void set_now_ms(int64_t now_ms);
-  // Records that a flush of fd failed: see kSyncFailed.
+  // Records that a flush of this file, or of the file mapped here, failed: see disk_state.h.
   void fail_sync(int fd);
+  void fail_sync(const void* address);
 
   int open(const char* path, int flags, int mode) override;
   int close(int fd) override;
@@ -89,8 +90,65 @@ class MemoryKernel final : public Kernel {
   int store_release(void* to, uint32_t value) override;
 
  private:
-  class Disk;  // everything that the mutex guards
-  std::unique_ptr<Disk> disk_;
+  struct Inode {
+    bool folder = false;
+    uint64_t size = 0;
+    std::shared_ptr<const std::vector<uint8_t>> asleep;  // contents that nobody has opened yet: not in the memory file
+    std::vector<bool> allocated;                         // by page
+    std::map<std::string, InodeNumber> entries;          // of a folder
+    int64_t modified_ms = 0;
+    uint32_t links = 0;
+    uint32_t opens = 0;
+    uint32_t maps = 0;
+    int lock_holder = -1;  // descriptor
+  };
+  struct OpenFile {
+    InodeNumber inode = kNoInode;  // kNoInode: free
+    bool readable = false;
+    bool writable = false;
+  };
+  struct Map {
+    InodeNumber inode = kNoInode;
+    uint64_t position = 0;  // in the file
+    size_t length = 0;
+    bool writable = false;
+    bool shared = false;
+  };
+  // A named place in the tree: the folder, the last part of the path, and what is there (kNoInode: nothing).
+  struct Place {
+    InodeNumber folder = kNoInode;
+    std::string name;
+    InodeNumber inode = kNoInode;
+  };
+
+  // All of these need mutex_. Those that answer an int answer 0 or -errno.
+  int find(const char* path, Place* place) const;
+  OpenFile* open_file(int fd);
+  int open_file_of(int fd, InodeNumber* inode);
+  const Map* map_of(const void* address, size_t length, uint64_t* position) const;
+  bool may_record(size_t bytes) const;
+  void record(Operation operation);
+  void record_write(InodeNumber inode, const void* from, size_t length, uint64_t position);
+  InodeNumber make_inode(bool folder);
+  void wake(InodeNumber number);
+  void release(InodeNumber number);
+  void resize(InodeNumber number, uint64_t size);
+  uint64_t allocate_pages(Inode* inode, uint64_t position, uint64_t length);
+  void free_pages_from(Inode* inode, uint64_t first_page);
+  int store_locked(void* to, const void* from, size_t length);
+  DiskState current_state();
+
+  mutable std::mutex mutex_;  // guards everything below
+  int memory_fd_ = -1;        // one sparse file; inode n has the bytes from n * kMaxFileBytes on
+  DiskState start_;           // the disk before the first operation of log_
+  OperationLog log_;
+  std::map<InodeNumber, Inode> inodes_;
+  InodeNumber next_inode_ = kRootInode + 1;
+  std::vector<OpenFile> open_files_;  // by descriptor - kFirstDescriptor
+  std::map<uintptr_t, Map> maps_;     // by address
+  uint64_t capacity_pages_ = kDefaultCapacityBytes / kDiskPageBytes;
+  uint64_t used_pages_ = 0;
+  int64_t now_ms_ = 0;
 };
 
 }  // namespace varve

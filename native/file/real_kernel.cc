@@ -306,7 +306,7 @@ class RealKernel final : public Kernel {
 
   uint64_t free_bytes(const char* path) override {
     struct statvfs found;
-    if (::statvfs(path, &found) != 0) return 0;
+    if (::statvfs(path, &found) != 0) return kUnknownBytes;
     return static_cast<uint64_t>(found.f_bavail) * found.f_frsize;
   }
 
