@@ -22,7 +22,13 @@
 #include <string>
 
 #include "base/status.h"
+#include "file/file.h"
 #include "file/kernel.h"
+#include "file/mapping.h"
+#include "segment/batch_check.h"
+#include "segment/log_writer.h"
+#include "segment/offset_index.h"
+#include "segment/time_index.h"
 
 namespace varve {
 
@@ -32,6 +38,7 @@ enum class SegmentBackend : uint8_t { kMapped, kPwrite };
 struct SegmentOptions {
   std::string folder;
   int64_t base_offset = 0;
+  std::string stem;  // file name without extension; empty = the base offset in 20 digits
   SegmentMode mode = SegmentMode::kRead;
   SegmentBackend backend = SegmentBackend::kMapped;
   uint64_t segment_bytes = uint64_t{1} << 30;  // the log never grows past it, but for a single larger batch
@@ -153,23 +160,18 @@ struct SegmentStats {
 };
 
 // A private copy-on-write mapping of sealed bytes; unmapped when destroyed. Writing into it changes neither the file
-// nor other windows. Movable between threads.
+// nor other windows. May be destroyed on any thread, and after the Segment.
 class SegmentWindow {
  public:
-  SegmentWindow(Kernel& kernel, void* map, size_t map_bytes, size_t skip, size_t size)
-      : kernel_(kernel), map_(map), map_bytes_(map_bytes), skip_(skip), size_(size) {}
-  ~SegmentWindow();
-  SegmentWindow(const SegmentWindow&) = delete;
-  SegmentWindow& operator=(const SegmentWindow&) = delete;
+  SegmentWindow(Mapping mapping, uint64_t position, size_t size)
+      : mapping_(std::move(mapping)), skip_(position - mapping_.start()), size_(size) {}
 
-  uint8_t* data() const { return static_cast<uint8_t*>(map_) + skip_; }
+  uint8_t* data() const { return mapping_.address() + skip_; }
   size_t size() const { return size_; }
 
  private:
-  Kernel& kernel_;
-  void* map_;
-  size_t map_bytes_;
-  size_t skip_;  // maps start at page boundaries, windows anywhere
+  Mapping mapping_;
+  size_t skip_;  // mappings start at page boundaries, windows anywhere
   size_t size_;
 };
 
@@ -226,12 +228,68 @@ class Segment {
   int64_t next_offset() const { return next_offset_; }
 
  private:
+  // A place in the log: where a walk from batch to batch may start, and the lowest base offset allowed there.
+  struct Place {
+    uint64_t position = 0;
+    int64_t offset = 0;
+  };
+
   Segment(Kernel& kernel, SegmentOptions options);
+  Status open_log();
+  bool take_prepared_file();
+  void start_writer(uint64_t position);
+  Status write_indexes(bool always);
+
+  Status check_batches(const AppendRequest& request, std::span<uint8_t> bytes, AppendResult* result) const;
+  bool full_for(uint64_t bytes) const;
+  void count_batch(const BatchHeader& header, uint64_t position, bool add_entries);
+
+  Status load_indexes();
+  Status readable_end(uint64_t asked, uint64_t* end) const;
+  Status start_below(int64_t offset, uint64_t end, Place* place);
+  enum class EntryCheck : uint8_t { kHolds, kDiffers, kPastEnd };
+  Status check_time_entry(const TimeEntry& entry, uint64_t end, EntryCheck* answer, Place* place, Place* after);
+  Status fill(const ReadRequest& request, Place place, bool inside, uint64_t end, std::span<uint8_t> into,
+              ReadResult* result) const;
+
+  void cut_indexes(uint64_t end, int64_t next_offset);
+  Status recount(uint64_t end, bool add_entries);
+  Status recount_start(uint64_t end, Place* start, uint64_t* indexed_position, bool* lost);
+  Status zero_from(uint64_t position);
+
+  std::string path(const char* extension) const { return stem_ + extension; }
+  Status sync_folder_if(bool needed);
+  Status failure(Code code, const char* call, uint64_t position) const {
+    return Status::failure(code, call, file_.path(), position);
+  }
 
   Kernel& kernel_;
-  SegmentOptions options_;
-  std::atomic<uint64_t> end_position_{0};
-  int64_t next_offset_ = 0;
+  const SegmentOptions options_;
+  const std::string stem_;  // folder/20 digits
+  File file_;
+  std::unique_ptr<LogWriter> writer_;  // null until appends are allowed; see the interface for threads
+  OffsetIndex offset_index_;
+  TimeIndex time_index_;
+
+  // Owner's.
+  bool ready_ = false;  // the valid end is known: appends and the bounds below count
+  bool indexes_loaded_ = false;
+  bool index_damaged_ = false;
+  int64_t next_offset_ = 0;  // the offset after the last batch
+  // Invariant: while counted_, these describe the batches in [0, counted_end_).
+  bool counted_ = false;
+  uint64_t counted_end_ = 0;
+  int64_t counted_next_offset_ = 0;
+  uint64_t bytes_since_entry_ = 0;
+  int64_t max_timestamp_ = -1;
+  int64_t max_timestamp_offset_ = -1;
+  int64_t first_max_timestamp_ = -1;
+
+  std::atomic<uint64_t> end_position_{0};      // published end; only grows
+  std::atomic<uint64_t> flushed_position_{0};  // on disk for certain
+  std::atomic<bool> sealed_{false};
+  std::mutex flush_mutex_;                 // one flush, seal or set_end at a time
+  std::atomic<bool> folder_dirty_{false};  // a file was made or renamed since the folder's last flush
 };
 
 }  // namespace varve
