@@ -36,9 +36,9 @@ enum class SegmentMode : uint8_t { kCreate, kWrite, kRead };
 enum class SegmentBackend : uint8_t { kMapped, kPwrite };
 
 struct SegmentOptions {
-  std::string folder;
+  std::string folder{};
   int64_t base_offset = 0;
-  std::string stem;  // file name without extension; empty = the base offset in 20 digits
+  std::string stem{};  // file name without extension; empty = the base offset in 20 digits
   SegmentMode mode = SegmentMode::kRead;
   SegmentBackend backend = SegmentBackend::kMapped;
   uint64_t segment_bytes = uint64_t{1} << 30;  // the log never grows past it, but for a single larger batch
@@ -55,10 +55,10 @@ enum AppendFlags : uint32_t {
 };
 
 struct AppendRequest {
-  std::span<const std::span<const uint8_t>> fragments;  // together whole batches; only read, and only once
+  std::span<const std::span<const uint8_t>> fragments{};  // together whole batches; only read, and only once
   // Instead of `fragments`: memory that nobody else touches during the call and that append() may write to (offset,
   // epoch and CRC are stamped there, which saves a copy). After kSegmentFull the same bytes may be appended elsewhere.
-  std::span<uint8_t> scratch;
+  std::span<uint8_t> scratch{};
   int64_t base_offset = 0;  // of the first batch; at or above next_offset()
   int32_t leader_epoch = 0;
   uint32_t flags = 0;             // AppendFlags
