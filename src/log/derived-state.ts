@@ -92,10 +92,15 @@ export class DerivedState {
     return -1
   }
 
-  /** Writes the state before `offset`, which must be the log end of the state. Not if such a file exists already. */
-  saveProducers(offset: number): void {
+  /** The state as a snapshot file holds it. */
+  encodeProducers(): Uint8Array {
+    return encodeProducerSnapshot(this.producers.entries())
+  }
+
+  /** Writes the encoded state before `offset`. Not if such a file exists already. */
+  saveProducers(offset: number, encoded: Uint8Array): void {
     const path = `${this.#folder}/${segmentFileName(offset, 'snapshot')}`
-    if (this.#disk.stat(path) === null) this.#disk.replaceFile(path, encodeProducerSnapshot(this.producers.entries()))
+    if (this.#disk.stat(path) === null) this.#disk.replaceFile(path, encoded)
   }
 
   /** Offsets that have a snapshot file, rising. */

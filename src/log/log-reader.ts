@@ -1,9 +1,9 @@
 import type { Clock } from '../env/clock.ts'
 import { VarveError } from '../errors.ts'
 import type { Disk } from '../storage/disk.ts'
-import type { LogLocation } from '../storage/log-location.ts'
+import { type LogLocation, tailsName } from '../storage/log-location.ts'
 import { Segment, type SegmentOptions } from '../storage/segment.ts'
-import { segmentBaseOffsets } from '../storage/segment-files.ts'
+import { parseSegmentFileName } from '../storage/segment-names.ts'
 import { type Tail, type TailSlot, TailTable } from '../storage/tails.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
 import { SegmentList } from './segment-list.ts'
@@ -18,7 +18,9 @@ export interface LogReaderParts {
   readonly disk: Disk
   readonly clock: Clock
   readonly location: LogLocation
-  readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail'>
+  readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
+  /** Log start as the last checkpoint has it: asked while no writer tells a newer one. */
+  readonly logStartOffset: () => number
 }
 
 /**
@@ -54,11 +56,11 @@ export class LogReader {
     this.folder = parts.location.folder
     const { disk, segmentOptions } = parts
     this.#list = new SegmentList((baseOffset) =>
-      Segment.open(disk, { ...segmentOptions, baseOffset, mode: 'read', tail: null }),
+      Segment.open(disk, { ...segmentOptions, folder: this.folder, baseOffset, mode: 'read', tail: null }),
     )
     this.#slabs = new SlabReader(this.#list)
     this.#waiters = new EndWaiters(parts.clock)
-    this.#tails = TailTable.open(disk, parts.location.tailsPath, 'read')
+    this.#tails = TailTable.open(disk, `${parts.location.root}/${tailsName}`, 'read')
     this.refresh()
     if (this.#list.length === 0) {
       this.close()
@@ -186,14 +188,14 @@ export class LogReader {
 
   /** Opens anew what is no longer the same file; keeps what is. */
   #refreshList(): void {
-    const bases = segmentBaseOffsets(this.#parts.disk, this.folder)
+    const bases = this.#baseOffsetsOnDisk()
     this.#list.remove(0, this.#list.length)
     for (const base of bases) this.#list.push(base, null)
     this.#slabs.forget()
   }
 
   #refreshFromFiles(): void {
-    const bases = segmentBaseOffsets(this.#parts.disk, this.folder)
+    const bases = this.#baseOffsetsOnDisk()
     const known = this.#list.baseOffsets()
     const same = this.#seenEpoch === -1 && bases.length === known.length && bases.every((base, i) => base === known[i])
     if (!same) {
@@ -204,7 +206,7 @@ export class LogReader {
     this.#seenGeneration = -1
     this.#activeBaseOffset = -1
     if (this.#list.length === 0) return
-    this.#logStartOffset = Math.max(this.#list.firstBaseOffset, this.#parts.location.logStartOffset())
+    this.#logStartOffset = Math.max(this.#list.firstBaseOffset, this.#parts.logStartOffset())
     const active = this.#list.baseOffsetAt(this.#list.length - 1)
     this.#logEndOffset = this.#scanEnd(Math.max(active, this.#scannedOffset))
     this.#scannedOffset = this.#logEndOffset
@@ -231,6 +233,15 @@ export class LogReader {
         throw failure
       }
     }
+  }
+
+  #baseOffsetsOnDisk(): number[] {
+    const bases: number[] = []
+    for (const { name } of this.#parts.disk.list(this.folder) ?? []) {
+      const file = parseSegmentFileName(name)
+      if (file?.kind === 'log' && file.state === undefined) bases.push(file.baseOffset)
+    }
+    return bases
   }
 
   #bounds(): ReadBounds {

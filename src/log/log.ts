@@ -83,8 +83,12 @@ export class Log {
   #active: Segment
   /** Sealed, but not known to be flushed yet: the next flush takes them along. */
   #sealing: Segment[] = []
+  /** Resolves when every segment that was handed to a helper for sealing is on disk. */
+  #sealed: Promise<void> = Promise.resolve()
   #logStartOffset: number
   #generation = 0
+  /** Counts truncations: a checkpoint that was begun before one must not be written after it. */
+  #truncations = 0
   /** Wall time as of the last look; appends whose records are not ahead of it need not look again. */
   #nowMs: number
   #wakeScheduled = false
@@ -231,10 +235,11 @@ export class Log {
     this.#list.push(baseOffset, active)
     this.#active = active
     this.#sealing.push(sealed)
+    this.#seal().catch(() => {})
     Object.assign(this.#rollSegment, this.#describeActive())
     this.#generation++
     this.#publish()
-    this.#checkpoint(baseOffset)
+    this.#checkpoint()
   }
 
   // ---- reading
@@ -275,21 +280,13 @@ export class Log {
     try {
       if (this.#commits.failure !== null) throw this.#commits.failure
       await this.#checkpoints.idle()
-      const sealed = this.#sealing
-      this.#sealing = []
-      if (sealed.length > 0) await flushSegments(this.#disk, sealed, FlushFlag.seal)
+      await this.#seal()
       await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
       this.#commits.flushed(this.logEndOffset)
-      this.#checkpoints.write(this.#active, this.logEndOffset, this.#logStartOffset, 'close')
+      this.#checkpoints.write(this.#checkpoints.mark(this.#active, this.logEndOffset), this.#logStartOffset)
       clean = true
     } catch (cause) {
-      this.#commits.fail(
-        cause instanceof VarveError && cause.code === 'VARVE_FAILED'
-          ? cause
-          : new VarveError('VARVE_FAILED', `The last flush of ${this.folder} failed: open it again to see what is on disk.`, {
-              cause,
-            }),
-      )
+      this.#failStop('The last flush', cause)
       throw this.#commits.failure
     } finally {
       this.#list.close()
@@ -347,7 +344,7 @@ export class Log {
     if (watchers > 0) this.#wakeSoon()
     if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
     this.#bytesSinceCheckpoint += this.#plan.sizeBytes
-    if (this.#bytesSinceCheckpoint >= this.settings.checkpointIntervalBytes) this.#checkpoint(this.logEndOffset)
+    if (this.#bytesSinceCheckpoint >= this.settings.checkpointIntervalBytes) this.#checkpoint()
     if (this.settings.durability === 'interval') this.#armIntervalFlush()
   }
 
@@ -380,13 +377,21 @@ export class Log {
     return this.#parts.root.disk
   }
 
-  /** Flushes all that was appended so far: sealed segments that are not on disk yet, then the active one. */
+  /** Flushes all that was appended so far: the active segment, and sealed ones that are not on disk yet. */
   async #flushAppended(flags: number): Promise<void> {
-    const sealed = this.#sealing
-    this.#sealing = []
-    const jobs = [flushSegments(this.#disk, [this.#active], flags)]
-    if (sealed.length > 0) jobs.push(flushSegments(this.#disk, sealed, FlushFlag.seal))
-    await Promise.all(jobs)
+    await Promise.all([this.#seal(), flushSegments(this.#disk, [this.#active], flags)])
+  }
+
+  /** Starts sealing what was rolled; resolves when nothing that was rolled so far is left to be flushed. */
+  #seal(): Promise<void> {
+    if (this.#sealing.length > 0) {
+      const earlier = this.#sealed
+      const job = flushSegments(this.#disk, this.#sealing, FlushFlag.seal)
+      this.#sealing = []
+      this.#sealed = Promise.all([earlier, job]).then(() => {})
+      this.#sealed.catch(() => {})
+    }
+    return this.#sealed
   }
 
   #armIntervalFlush(): void {
@@ -398,25 +403,28 @@ export class Log {
   }
 
   /** Moves the recovery point to where the log ends now, in the background. */
-  #checkpoint(endOffset: number): void {
+  #checkpoint(): void {
     this.#bytesSinceCheckpoint = 0
-    const active = this.#active
-    const position = this.#rollSegment.sizeBytes
-    void this.#checkpoints
-      .run(async () => {
-        await this.#flushAppended(FlushFlag.indexes)
-        this.#commits.flushed(endOffset)
-        if (active === this.#active || position > 0) {
-          this.#checkpoints.write(active, endOffset, this.#logStartOffset, 'running')
-        }
-      })
-      .catch((cause: unknown) => {
-        this.#commits.fail(
-          new VarveError('VARVE_FAILED', `A background flush of ${this.folder} failed; the log is offline. Open it again.`, {
-            cause,
-          }),
-        )
-      })
+    const mark = this.#checkpoints.mark(this.#active, this.logEndOffset)
+    const truncations = this.#truncations
+    const job = this.#checkpoints.run(async () => {
+      await this.#flushAppended(FlushFlag.indexes)
+      if (truncations !== this.#truncations) return
+      this.#commits.flushed(mark.recoveryPoint)
+      this.#checkpoints.write(mark, this.#logStartOffset)
+    })
+    job.catch((cause: unknown) => this.#failStop('A background flush', cause))
+  }
+
+  #failStop(what: string, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.#commits.fail(
+      new VarveError(
+        'VARVE_FAILED',
+        `${what} of ${this.folder} failed, so what reached the disk is unknown and the log is offline. Open it again: that re-reads the disk. (${reason})`,
+        { details: { path: this.folder }, cause },
+      ),
+    )
   }
 
   // ---- the rest

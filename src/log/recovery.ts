@@ -105,7 +105,7 @@ class Recovery {
     this.#removeStraySnapshots(logStartOffset, logEndOffset)
     if (this.#scannedBytes > 0 || this.#cut !== null) {
       active.flushNow(FlushFlag.indexes | FlushFlag.folder)
-      this.#state.saveProducers(logEndOffset)
+      this.#state.saveProducers(logEndOffset, this.#state.encodeProducers())
     }
     this.#progress(true)
     return {

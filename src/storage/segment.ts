@@ -15,6 +15,7 @@ import {
   TimestampCell,
 } from './native/addon.ts'
 import { failureOf } from './native/failure.ts'
+import { segmentStem } from './segment-names.ts'
 import type { TailSlot } from './tails.ts'
 
 export interface SegmentOptions {
@@ -39,6 +40,14 @@ export interface AppendRequest {
   /** Log append time in ms, or -1 to keep the producer's. */
   appendTimestamp: number
   maxBatchBytes: number
+}
+
+/** Whole batches, back to back. */
+export interface AppendBytes {
+  readonly bytes: Uint8Array
+  readonly length: number
+  /** Memory that is used for append after append and may be written to: it is registered once, then named by number. */
+  readonly scratch: boolean
 }
 
 /** Batches read into a slab: every one whole, its checksum verified. */
@@ -122,10 +131,10 @@ export class Segment {
   }
 
   /**
-   * Appends the whole batches in `bytes[start, start + length)`.
-   * @returns 0, or a status: `appended` then tells, or `failure`.
+   * Appends the whole batches in `input.bytes[0, input.length)`.
+   * @returns 0: the `appended...` properties tell. Otherwise a status: `codeOf` and `failure` tell.
    */
-  append(request: AppendRequest, bytes: Uint8Array, start: number, length: number): number {
+  append(request: AppendRequest, input: AppendBytes): number {
     const cells = this.#cells
     cells[AppendIn.segment] = this.#handle
     cells[AppendIn.baseOffset] = request.baseOffset
@@ -133,12 +142,13 @@ export class Segment {
     cells[AppendIn.flags] = request.flags
     cells[AppendIn.appendTimestamp] = request.appendTimestamp
     cells[AppendIn.maxBatchBytes] = request.maxBatchBytes
-    cells[AppendIn.scratchOffset] = start
-    cells[AppendIn.scratchLength] = length
-    if (scratchOf.get(this.#addon) !== bytes) {
-      const status = this.#addon.setScratch(bytes)
+    if (!input.scratch) return this.#addon.segmentAppend(input.bytes)
+    cells[AppendIn.scratchOffset] = 0
+    cells[AppendIn.scratchLength] = input.length
+    if (scratchOf.get(this.#addon) !== input.bytes) {
+      const status = this.#addon.setScratch(input.bytes)
       if (status !== 0) return status
-      scratchOf.set(this.#addon, bytes)
+      scratchOf.set(this.#addon, input.bytes)
     }
     return this.#addon.segmentAppendScratch()
   }
@@ -319,9 +329,4 @@ export class Segment {
       details: { ...failure.details, path: this.path, position, offset: expectedOffset },
     })
   }
-}
-
-/** The 20 digits that name a segment's files. */
-export function segmentStem(baseOffset: number): string {
-  return String(baseOffset).padStart(20, '0')
 }
