@@ -8,7 +8,7 @@ import { LeaderEpochs } from './leader-epochs.ts'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.ts'
 import { type ProducerBatch, ProducerStates } from './producer-states.ts'
 import {
-  type AbortedTransaction,
+  type TransactionIndexEntry,
   collectAborted,
   decodeTransactionIndex,
   encodeTransactionIndex,
@@ -27,7 +27,7 @@ export class DerivedState {
   epochs = new LeaderEpochs()
   producers = new ProducerStates()
   /** Aborted transactions by the base offset of the segment that holds their markers; read from its file when needed. */
-  readonly #aborted = new Map<number, AbortedTransaction[]>()
+  readonly #aborted = new Map<number, TransactionIndexEntry[]>()
 
   constructor(disk: Disk, folder: string) {
     this.#disk = disk
@@ -123,7 +123,7 @@ export class DerivedState {
   // ---- aborted transactions
 
   /** Those whose marker lies in a segment, in the order of their markers. */
-  abortedIn(segmentBaseOffset: number): AbortedTransaction[] {
+  abortedIn(segmentBaseOffset: number): TransactionIndexEntry[] {
     let entries = this.#aborted.get(segmentBaseOffset)
     if (entries === undefined) {
       const bytes = this.#disk.readFile(this.#transactionIndexPath(segmentBaseOffset))
@@ -135,7 +135,7 @@ export class DerivedState {
 
   /** Makes a segment's transaction index anew, ahead of a replay of its batches from `offset` on. */
   resetAborted(segmentBaseOffset: number, offset: number): void {
-    let entries: AbortedTransaction[] = []
+    let entries: TransactionIndexEntry[] = []
     try {
       entries = this.abortedIn(segmentBaseOffset)
     } catch (failure) {
@@ -160,8 +160,8 @@ export class DerivedState {
   }
 
   /** Aborted transactions that a reader of committed records must leave out of `[startOffset, endOffset)`. */
-  abortedBetween(segmentBaseOffsets: readonly number[], startOffset: number, endOffset: number): AbortedTransaction[] {
-    const found: AbortedTransaction[] = []
+  abortedBetween(segmentBaseOffsets: readonly number[], startOffset: number, endOffset: number): TransactionIndexEntry[] {
+    const found: TransactionIndexEntry[] = []
     for (const base of segmentBaseOffsets) {
       if (collectAborted(this.abortedIn(base), { startOffset, endOffset }, found)) break
     }

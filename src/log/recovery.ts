@@ -11,6 +11,7 @@ import type { LogCheckpoint } from '../storage/varve-checkpoint.ts'
 import { emptyBatch } from './batch-input.ts'
 import { isControlBatch, noProducerId } from './batch-fields.ts'
 import { DerivedState } from './derived-state.ts'
+import { markDeleted } from './removal.ts'
 import { indexEntryBytes, timeIndexEntryBytes } from './roll.ts'
 import type { ProducerBatch } from './producer-states.ts'
 
@@ -247,7 +248,7 @@ class Recovery {
     this.#cut = { path, position: end.position, offset: end.offset, removedSegments: removed }
     this.#request.logger.warn('recovery cut the log at the first batch that fails its checks', { ...this.#cut })
     // Later segments first: a crash in between then finds the same damage, and does the same again.
-    for (const later of removed.reverse()) renameSegmentDeleted(this.#disk, this.#folder, later)
+    for (const later of removed.reverse()) markDeleted(this.#disk, this.#folder, later)
     if (removed.length > 0) this.#disk.syncFolder(this.#folder)
     segment.setEnd(end.position, end.offset)
     this.#state.saveAborted(base)
@@ -390,16 +391,3 @@ const ownNames: ReadonlySet<string> = new Set([
   'partition.metadata',
   'partition.metadata.tmp',
 ])
-
-/** Renames all files of a segment to `.deleted`, as Kafka does; they are unlinked later. @returns the new paths. */
-export function renameSegmentDeleted(disk: Disk, folder: string, baseOffset: number): string[] {
-  const renamed: string[] = []
-  for (const kind of ['log', 'index', 'timeindex', 'txnindex', 'snapshot'] as const) {
-    const from = `${folder}/${segmentFileName(baseOffset, kind)}`
-    if (disk.stat(from) === null) continue
-    const to = `${folder}/${segmentFileName(baseOffset, kind, 'deleted')}`
-    disk.rename(from, to)
-    renamed.push(to)
-  }
-  return renamed
-}
