@@ -1,8 +1,8 @@
-import { VarveError } from '../errors.ts'
 import { readInt64 } from '../base/int64.ts'
+import { VarveError } from '../errors.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
 import { HeaderField, headerBytes, headerFault, lengthOverhead } from '../record/batch-header.ts'
-import { AppendFlag } from '../storage/native/addon.ts'
+import { AppendFlag } from '../storage/segment.ts'
 import { noProducerId } from './batch-fields.ts'
 import type { ProducerBatch } from './producer-states.ts'
 
@@ -93,9 +93,13 @@ export class BatchInput {
           ? `there are more than ${batchCountMax} batches`
           : headerFault(this.#view, position, this.length)
       if (fault !== undefined) {
-        throw new VarveError('VARVE_INVALID_RECORD', `The batch at byte ${position} of an append was refused: ${fault}.`, {
-          details: { position, batchIndex: this.batches.length, reason: fault },
-        })
+        throw new VarveError(
+          'VARVE_INVALID_RECORD',
+          `The batch at byte ${position} of an append was refused: ${fault}.`,
+          {
+            details: { position, batchIndex: this.batches.length, reason: fault },
+          },
+        )
       }
       position += this.#readHeader(position)
     }
@@ -118,7 +122,8 @@ export class BatchInput {
     batch.maxTimestamp = readInt64(view, position + HeaderField.maxTimestamp)
     // A bigint costs an allocation: made only for a batch that has a producer.
     const none =
-      view.getInt32(position + HeaderField.producerId) === -1 && view.getInt32(position + HeaderField.producerId + 4) === -1
+      view.getInt32(position + HeaderField.producerId) === -1 &&
+      view.getInt32(position + HeaderField.producerId + 4) === -1
     batch.producerId = none ? noProducerId : view.getBigInt64(position + HeaderField.producerId)
     batch.producerEpoch = view.getInt16(position + HeaderField.producerEpoch)
     batch.baseSequence = view.getInt32(position + HeaderField.baseSequence)

@@ -8,10 +8,10 @@ import { LeaderEpochs } from './leader-epochs.ts'
 import { decodeProducerSnapshot, encodeProducerSnapshot } from './producer-snapshot.ts'
 import { type ProducerBatch, ProducerStates } from './producer-states.ts'
 import {
-  type TransactionIndexEntry,
   collectAborted,
   decodeTransactionIndex,
   encodeTransactionIndex,
+  type TransactionIndexEntry,
 } from './transaction-index.ts'
 
 /**
@@ -78,7 +78,7 @@ export class DerivedState {
   loadProducers(offset: number, logger: Logger): number {
     for (const at of this.snapshotOffsets().reverse()) {
       if (at > offset) continue
-      const path = `${this.#folder}/${segmentFileName(at, 'snapshot')}`
+      const path = this.snapshotPath(at)
       const bytes = this.#disk.readFile(path)
       if (bytes === null) continue
       try {
@@ -97,9 +97,13 @@ export class DerivedState {
     return encodeProducerSnapshot(this.producers.entries())
   }
 
+  snapshotPath(offset: number): string {
+    return `${this.#folder}/${segmentFileName(offset, 'snapshot')}`
+  }
+
   /** Writes the encoded state before `offset`. Not if such a file exists already. */
   saveProducers(offset: number, encoded: Uint8Array): void {
-    const path = `${this.#folder}/${segmentFileName(offset, 'snapshot')}`
+    const path = this.snapshotPath(offset)
     if (this.#disk.stat(path) === null) this.#disk.replaceFile(path, encoded)
   }
 
@@ -116,7 +120,7 @@ export class DerivedState {
   /** Removes the snapshots for which `unwanted` holds. */
   removeSnapshots(unwanted: (offset: number) => boolean): void {
     for (const offset of this.snapshotOffsets()) {
-      if (unwanted(offset)) this.#disk.remove(`${this.#folder}/${segmentFileName(offset, 'snapshot')}`)
+      if (unwanted(offset)) this.#disk.remove(this.snapshotPath(offset))
     }
   }
 
@@ -160,7 +164,11 @@ export class DerivedState {
   }
 
   /** Aborted transactions that a reader of committed records must leave out of `[startOffset, endOffset)`. */
-  abortedBetween(segmentBaseOffsets: readonly number[], startOffset: number, endOffset: number): TransactionIndexEntry[] {
+  abortedBetween(
+    segmentBaseOffsets: readonly number[],
+    startOffset: number,
+    endOffset: number,
+  ): TransactionIndexEntry[] {
     const found: TransactionIndexEntry[] = []
     for (const base of segmentBaseOffsets) {
       if (collectAborted(this.abortedIn(base), { startOffset, endOffset }, found)) break

@@ -9,11 +9,13 @@ interface Waiter {
 
 export interface FlushTarget {
   /** Offset that the next record would get. */
-  readonly logEndOffset: number
+  logEndOffset(): number
   /** Flushes everything appended so far; resolves when it is on disk. */
   flushAppended(): Promise<void>
   /** Runs `run` when the current burst of work is over, so that its appends share one flush. */
   soon(run: () => void): void
+  /** Told once, when a flush has failed. */
+  onFailure(failure: VarveError): void
 }
 
 /**
@@ -25,18 +27,15 @@ export interface FlushTarget {
  */
 export class GroupCommit {
   readonly #target: FlushTarget
-  readonly #onFailure: (failure: VarveError) => void
   /** In order of `endOffset`, because appends are. */
   #waiting: Waiter[] = []
   #running = false
   #failure: VarveError | null = null
-  /** First offset not known to be on disk. Only moves up, but for truncation. */
-  #flushedOffset: number
+  /** First offset not known to be on disk. Moves down by `restart` only. */
+  #flushedOffset = 0
 
-  constructor(target: FlushTarget, flushedOffset: number, onFailure: (failure: VarveError) => void) {
+  constructor(target: FlushTarget) {
     this.#target = target
-    this.#flushedOffset = flushedOffset
-    this.#onFailure = onFailure
   }
 
   get flushedOffset(): number {
@@ -62,9 +61,9 @@ export class GroupCommit {
     })
   }
 
-  /** The log end was cut back to `offset`. */
-  truncated(offset: number): void {
-    this.#flushedOffset = Math.min(this.#flushedOffset, offset)
+  /** The log was opened, or its files exchanged, and everything up to its end at `offset` is on disk. Nobody may be waiting. */
+  restart(offset: number): void {
+    this.#flushedOffset = offset
   }
 
   /** Something outside of a group commit (a seal, a close) has put everything below `endOffset` on disk. */
@@ -79,7 +78,7 @@ export class GroupCommit {
     const waiting = this.#waiting
     this.#waiting = []
     for (const { reject } of waiting) reject(failure)
-    this.#onFailure(failure)
+    this.#target.onFailure(failure)
   }
 
   #start(): void {
@@ -90,7 +89,7 @@ export class GroupCommit {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0 && this.#failure === null) {
-      const endOffset = this.#target.logEndOffset
+      const endOffset = this.#target.logEndOffset()
       try {
         await this.#target.flushAppended()
       } catch (cause) {

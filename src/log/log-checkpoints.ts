@@ -2,7 +2,7 @@ import type { LogLocation } from '../storage/log-location.ts'
 import type { LogRoot } from '../storage/log-root.ts'
 import type { Segment, SegmentStats } from '../storage/segment.ts'
 import { segmentFileName } from '../storage/segment-names.ts'
-import type { DerivedState } from './derived-state.ts'
+import { untrustedFrom } from '../storage/varve-checkpoint.ts'
 import { indexEntryBytes, timeIndexEntryBytes } from './roll.ts'
 
 /** A checksum of a file's first bytes that is carried on as the file grows, so that each checkpoint reads what is new. */
@@ -17,8 +17,8 @@ export interface CheckpointMark {
   readonly stats: SegmentStats
   /** The log end at the mark. */
   readonly recoveryPoint: number
-  /** The producers as they were at the mark, encoded. */
-  readonly producers: Uint8Array
+  /** The snapshot of the producers as they were at the mark; an existing file of that name is the same. */
+  readonly producers: { readonly path: string; readonly content: Uint8Array }
 }
 
 /**
@@ -31,7 +31,6 @@ export interface CheckpointMark {
 export class LogCheckpoints {
   readonly #root: LogRoot
   readonly #location: LogLocation
-  readonly #state: DerivedState
   #running: Promise<void> | null = null
   #next: (() => Promise<void>) | null = null
   /** Segment that the checksums below speak of. */
@@ -39,10 +38,9 @@ export class LogCheckpoints {
   #index: PrefixCrc = { bytes: 0, crc: 0 }
   #timeIndex: PrefixCrc = { bytes: 0, crc: 0 }
 
-  constructor(root: LogRoot, location: LogLocation, state: DerivedState) {
+  constructor(root: LogRoot, location: LogLocation) {
     this.#root = root
     this.#location = location
-    this.#state = state
   }
 
   /** Runs a job, or keeps it for when the running one is done. */
@@ -62,16 +60,6 @@ export class LogCheckpoints {
     while (this.#running !== null) await this.#running.catch(() => {})
   }
 
-  /** Where the log stands now: what a later `write` enters, once everything up to here is on disk. */
-  mark(segment: Segment, logEndOffset: number): CheckpointMark {
-    return {
-      segment,
-      stats: segment.stats(),
-      recoveryPoint: logEndOffset,
-      producers: this.#state.encodeProducers(),
-    }
-  }
-
   /** Enters that everything below the mark is on disk, the indexes of its segment included. */
   write(mark: CheckpointMark, logStartOffset: number): void {
     const { segment, stats, recoveryPoint } = mark
@@ -80,7 +68,8 @@ export class LogCheckpoints {
       this.#index = { bytes: 0, crc: 0 }
       this.#timeIndex = { bytes: 0, crc: 0 }
     }
-    this.#state.saveProducers(recoveryPoint, mark.producers)
+    const { disk } = this.#root
+    if (disk.stat(mark.producers.path) === null) disk.replaceFile(mark.producers.path, mark.producers.content)
     this.#root.put({
       name: this.#location.logName,
       recoveryPoint,
@@ -97,6 +86,13 @@ export class LogCheckpoints {
       timeIndexCrc: this.#extend(this.#timeIndex, segment, 'timeindex', stats.timeIndexEntries * timeIndexEntryBytes),
       leaderEpochsCrc: 0,
     })
+    this.#root.write()
+  }
+
+  /** Enters, durably, that nothing from `offset` on may be trusted any more: its segment is about to be exchanged. */
+  rewind(offset: number, logStartOffset: number): void {
+    this.#crcBase = -1
+    this.#root.put(untrustedFrom(this.#location.logName, offset, logStartOffset))
     this.#root.write()
   }
 

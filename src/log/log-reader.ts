@@ -1,13 +1,17 @@
 import type { Clock } from '../env/clock.ts'
+import type { CompressionCodecs } from '../env/codecs.ts'
 import { VarveError } from '../errors.ts'
 import type { Disk } from '../storage/disk.ts'
 import { type LogLocation, tailsName } from '../storage/log-location.ts'
 import { Segment, type SegmentOptions } from '../storage/segment.ts'
 import { parseSegmentFileName } from '../storage/segment-names.ts'
 import { type Tail, type TailSlot, TailTable } from '../storage/tails.ts'
+import { BatchRun } from './batch-run.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
+import type { ReadRequest } from './log.ts'
 import { SegmentList } from './segment-list.ts'
 import { type ReadBounds, type Slab, SlabReader, slabBytes } from './slab-reader.ts'
+import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 
 /** How often a reader looks again when nobody can wake it: there is no table of tails, or its writer is gone. */
 const pollMs = 100
@@ -19,6 +23,7 @@ export interface LogReaderParts {
   readonly clock: Clock
   readonly location: LogLocation
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
+  readonly codecs: CompressionCodecs
   /** Log start as the last checkpoint has it: asked while no writer tells a newer one. */
   readonly logStartOffset: () => number
 }
@@ -108,11 +113,21 @@ export class LogReader {
 
   /**
    * Reads whole batches from the one that holds `offset` on.
-   * @param maxBytes Most bytes to answer, though never less than one whole batch.
-   * @returns Batches in memory of the caller's; none when `offset` is the log end.
+   * @returns Batches in memory that belongs to the caller; none when `offset` is the log end.
    * @throws VARVE_OFFSET_OUT_OF_RANGE (the log start may have moved past it), VARVE_CORRUPT, VARVE_CLOSED.
    */
-  readSlab(offset: number, maxBytes: number = slabBytes): Slab {
+  read(offset: number, request: Pick<ReadRequest, 'maxBytes' | 'control'> = {}): BatchRun {
+    const { maxBytes = slabBytes, control = false } = request
+    return new BatchRun(this.#readSlab(offset, maxBytes), { codecs: this.#parts.codecs, control, aborted: null })
+  }
+
+  /** The first record, in offset order, whose timestamp is at or above `timestamp` (ms); null when there is none. */
+  offsetForTimestamp(timestamp: number): TimestampedOffset | null {
+    this.refresh()
+    return lookUpTimestamp(this.#list, timestamp, this.#bounds(), this.#parts.codecs)
+  }
+
+  #readSlab(offset: number, maxBytes: number): Slab {
     if (offset >= this.#logEndOffset || this.#closed) this.refresh()
     try {
       return this.#slabs.read(offset, maxBytes, this.#bounds())
@@ -136,6 +151,11 @@ export class LogReader {
     const wait = this.#waiters.wait(offset, options)
     this.#watch()
     return wait
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close()
+    return Promise.resolve()
   }
 
   /** Idempotent. Pending waits answer false. */

@@ -1,30 +1,34 @@
-import type { Clock } from '../env/clock.ts'
+import type { Clock, Timer } from '../env/clock.ts'
+import type { CompressionCodecs } from '../env/codecs.ts'
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
 import type { LogSettings } from '../settings/log-settings.ts'
-import { flushSegments } from '../storage/flush.ts'
 import type { LogLocation } from '../storage/log-location.ts'
 import type { LogRoot } from '../storage/log-root.ts'
-import { FlushFlag } from '../storage/native/addon.ts'
-import { Segment, type SegmentOptions } from '../storage/segment.ts'
+import { FlushFlag, Segment, type SegmentOptions } from '../storage/segment.ts'
+import { flushSegments } from '../storage/segment-jobs.ts'
+import { segmentFileName } from '../storage/segment-names.ts'
 import type { TailSlot } from '../storage/tails.ts'
-import {
-  type AppendLimits,
-  type AppendOrigin,
-  type AppendState,
-  makeAppendPlan,
-  planAppend,
-} from './append-plan.ts'
-import { type Appendable, BatchInput } from './batch-input.ts'
+import { type AppendLimits, type AppendOrigin, type AppendState, makeAppendPlan, planAppend } from './append-plan.ts'
 import { noProducerId } from './batch-fields.ts'
+import { type Appendable, BatchInput } from './batch-input.ts'
+import { BatchRun } from './batch-run.ts'
 import type { DerivedState } from './derived-state.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
 import { GroupCommit } from './group-commit.ts'
-import { LogCheckpoints } from './log-checkpoints.ts'
+import { type CheckpointMark, LogCheckpoints } from './log-checkpoints.ts'
 import type { RecoveredLog } from './recovery.ts'
-import { type RollSegment, rollReason } from './roll.ts'
+import { SegmentRemoval } from './removal.ts'
+import { planRetention, type RetentionSegment } from './retention.ts'
+import { RetentionClock } from './retention-clock.ts'
+import { type RollLimits, type RollSegment, rollReason } from './roll.ts'
 import { SegmentList } from './segment-list.ts'
-import { type ReadBounds, type Slab, SlabReader, slabBytes } from './slab-reader.ts'
+import { type ReadBounds, SlabReader, slabBytes } from './slab-reader.ts'
+import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
+import { truncateFiles, truncationPoint } from './truncation.ts'
+
+/** How often retention looks, as Kafka's `log.retention.check.interval.ms`. */
+const retentionCheckMs = 5 * 60 * 1000
 
 export type Durability = 'buffered' | 'interval' | 'synced'
 
@@ -48,8 +52,33 @@ export interface LogParts {
   readonly location: LogLocation
   readonly settings: LogSettings
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
-  readonly recovered: RecoveredLog
+  readonly codecs: CompressionCodecs
   readonly tail: TailSlot | null
+  /** Brings the folder to a state that can be served; run at the start and after its files were exchanged. */
+  readonly recover: () => RecoveredLog
+}
+
+export interface ReadRequest {
+  /** Most bytes to answer, though never less than one whole batch. Default 64 KiB. */
+  readonly maxBytes?: number
+  /** 'read_committed' stops at the last stable offset and leaves out aborted transactions. Default 'read_uncommitted'. */
+  readonly isolation?: 'read_uncommitted' | 'read_committed'
+  /** Also answer transaction markers, which are no data of anybody's. Default false. */
+  readonly control?: boolean
+}
+
+export interface LogStats {
+  readonly logStartOffset: number
+  readonly logEndOffset: number
+  /** First offset not known to be on disk. */
+  readonly recoveryPoint: number
+  readonly segmentCount: number
+  /** Bytes of batches in all segments. */
+  readonly sizeBytes: number
+  /** Appends that found no page ready and had to wait for one. */
+  readonly stalls: number
+  /** Bytes mapped into memory by the active segment. */
+  readonly mappedBytes: number
 }
 
 /**
@@ -68,49 +97,49 @@ export class Log {
   readonly #parts: LogParts
   readonly #list: SegmentList
   readonly #slabs: SlabReader
-  readonly #state: DerivedState
   readonly #waiters: EndWaiters
   readonly #commits: GroupCommit
   readonly #checkpoints: LogCheckpoints
+  readonly #removal: SegmentRemoval
+  readonly #retentionClock: RetentionClock
   readonly #input = new BatchInput()
   readonly #plan = makeAppendPlan()
   readonly #limits: AppendLimits
-  readonly #appendState: AppendState
-  readonly #rollLimits: { segmentBytes: number; segmentMs: number; segmentIndexBytes: number }
+  readonly #rollLimits: RollLimits
   readonly #request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
+  #state!: DerivedState
+  #active!: Segment
+  #appendState!: AppendState
   /** What the roll decision needs of the active segment, kept up to date by every append. */
-  readonly #rollSegment: RollSegment
-  #active: Segment
-  /** Sealed, but not known to be flushed yet: the next flush takes them along. */
+  #rollSegment!: RollSegment
+  #logStartOffset = 0
+  /** Sealed, but not handed to a helper yet. */
   #sealing: Segment[] = []
   /** Resolves when every segment that was handed to a helper for sealing is on disk. */
   #sealed: Promise<void> = Promise.resolve()
-  #logStartOffset: number
   #generation = 0
   /** Counts truncations: a checkpoint that was begun before one must not be written after it. */
   #truncations = 0
+  #truncating = false
   /** Wall time as of the last look; appends whose records are not ahead of it need not look again. */
   #nowMs: number
   #wakeScheduled = false
   #bytesSinceCheckpoint = 0
-  #intervalFlush: { cancel(): void } | null = null
+  #intervalFlush: Timer | null = null
+  #retentionTimer: Timer | null = null
   #closing: Promise<void> | null = null
 
   constructor(parts: LogParts) {
-    const { recovered, settings, clock, location } = parts
+    const { settings, clock, location, root, logger } = parts
     this.#parts = parts
     this.folder = location.folder
     this.settings = settings
-    this.#state = recovered.state
     this.#list = new SegmentList((baseOffset) => this.#openSegment(baseOffset, 'read'))
-    for (const base of recovered.baseOffsets) {
-      this.#list.push(base, base === recovered.active.baseOffset ? recovered.active : null)
-    }
     this.#slabs = new SlabReader(this.#list)
-    this.#active = recovered.active
-    this.#logStartOffset = recovered.logStartOffset
     this.#nowMs = clock.wallMs()
+    this.#retentionClock = new RetentionClock(this.#nowMs, clock.monotonicMs())
     this.#waiters = new EndWaiters(clock)
+    this.#removal = new SegmentRemoval(root.disk, clock, logger, settings.fileDeleteDelayMs)
     this.#limits = {
       maxBatchBytes: settings.maxMessageBytes,
       appendTime: settings.messageTimestampType === 'LogAppendTime',
@@ -122,27 +151,36 @@ export class Log {
       segmentMs: settings.segmentMs,
       segmentIndexBytes: settings.segmentIndexBytes,
     }
+    this.#checkpoints = new LogCheckpoints(root, location)
+    this.#commits = new GroupCommit({
+      logEndOffset: () => this.logEndOffset,
+      flushAppended: () => this.#flushAppended(0),
+      soon: (run) => clock.soon(run),
+      onFailure: (failure) =>
+        logger.error('the log is offline until it is opened anew', { folder: this.folder, failure }),
+    })
+    this.#adopt(parts.recover())
+    this.#armRetention()
+  }
+
+  /** Takes over what recovery found: at the start, and after the files were exchanged. */
+  #adopt(recovered: RecoveredLog): void {
+    this.#list.remove(0, this.#list.length)
+    for (const base of recovered.baseOffsets) {
+      this.#list.push(base, base === recovered.active.baseOffset ? recovered.active : null)
+    }
+    this.#slabs.forget()
+    this.#state = recovered.state
+    this.#active = recovered.active
+    this.#logStartOffset = recovered.logStartOffset
     this.#appendState = {
       logEndOffset: recovered.logEndOffset,
       leaderEpoch: Math.max(0, this.#state.epochs.latestEpoch),
       producers: this.#state.producers,
     }
     this.#rollSegment = this.#describeActive()
-    const log = this
-    this.#commits = new GroupCommit(
-      {
-        get logEndOffset() {
-          return log.logEndOffset
-        },
-        flushAppended: () => log.#flushAppended(0),
-        soon: (run) => clock.soon(run),
-      },
-      recovered.logEndOffset,
-      (failure) => {
-        parts.logger.error('a flush failed: the log is offline until it is opened anew', { folder: this.folder, failure })
-      },
-    )
-    this.#checkpoints = new LogCheckpoints(parts.root, location, this.#state)
+    this.#commits.restart(recovered.logEndOffset)
+    this.#generation++
     this.#publish()
   }
 
@@ -174,6 +212,22 @@ export class Log {
 
   get closed(): boolean {
     return this.#closing !== null
+  }
+
+  stats(): LogStats {
+    this.#checkOpen()
+    const active = this.#active.stats()
+    let sizeBytes = active.endPosition
+    for (const segment of this.#sealedSegments()) sizeBytes += segment.sizeBytes
+    return {
+      logStartOffset: this.#logStartOffset,
+      logEndOffset: this.logEndOffset,
+      recoveryPoint: this.recoveryPoint,
+      segmentCount: this.#list.length,
+      sizeBytes,
+      stalls: active.stalls,
+      mappedBytes: active.mappedBytes,
+    }
   }
 
   // ---- appending
@@ -246,20 +300,203 @@ export class Log {
 
   /**
    * Reads whole batches from the one that holds `offset` on; it may begin below `offset`.
-   * @param maxBytes Most bytes to answer, though never less than one whole batch.
-   * @returns Batches in memory that belongs to the caller; none when `offset` is the log end.
+   *
+   * @returns Batches in memory that belongs to the caller, every checksum verified; none when `offset` is the log end
+   * (or, for committed records, the last stable offset).
    * @throws VARVE_OFFSET_OUT_OF_RANGE; VARVE_CORRUPT with `details { path, position, offset, nextGoodOffset }`: reading
    * at `nextGoodOffset` goes on behind the damage.
+   * Cost: one crossing, one copy from the page cache.
    */
-  readSlab(offset: number, maxBytes: number = slabBytes): Slab {
+  read(offset: number, request: ReadRequest = {}): BatchRun {
     this.#checkOpen()
-    return this.#slabs.read(offset, maxBytes, this.#bounds())
+    const { maxBytes = slabBytes, isolation = 'read_uncommitted', control = false } = request
+    const { codecs } = this.#parts
+    if (isolation === 'read_uncommitted') {
+      return new BatchRun(this.#slabs.read(offset, maxBytes, this.#bounds(this.logEndOffset)), {
+        codecs,
+        control,
+        aborted: null,
+      })
+    }
+    const stable = this.lastStableOffset
+    const slab = this.#slabs.read(offset, maxBytes, this.#bounds(Math.max(offset, stable)))
+    const bases = this.#list.baseOffsets().slice(Math.max(0, this.#list.indexFor(offset)))
+    const aborted = this.#state.abortedBetween(bases, offset, slab.nextOffset)
+    return new BatchRun(slab, { codecs, control, aborted })
+  }
+
+  /**
+   * The first record, in offset order, whose timestamp is at or above `timestamp` (ms); null when there is none.
+   * @throws VARVE_CORRUPT.
+   */
+  offsetForTimestamp(timestamp: number): TimestampedOffset | null {
+    this.#checkOpen()
+    return lookUpTimestamp(this.#list, timestamp, this.#bounds(this.logEndOffset), this.#parts.codecs)
   }
 
   /** Resolves true once there is something to read at `offset`, false after the timeout or when the log is closed. */
   async waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
     this.#checkOpen()
     return offset < this.logEndOffset ? true : this.#waiters.wait(offset, options)
+  }
+
+  // ---- what makes the log shorter
+
+  /**
+   * Moves the log start to `offset`: lower offsets can no longer be read, and segments that hold only such are deleted.
+   * @param offset From the log start (then nothing happens) to the log end.
+   * @returns The log start. Durable with the next checkpoint; readers see it at once.
+   * @throws VARVE_OFFSET_OUT_OF_RANGE.
+   */
+  deleteBefore(offset: number): number {
+    this.#checkWritable()
+    if (!Number.isSafeInteger(offset) || offset > this.logEndOffset) {
+      throw new VarveError(
+        'VARVE_OFFSET_OUT_OF_RANGE',
+        `Records before offset ${offset} cannot be deleted: the log ends at ${this.logEndOffset}.`,
+        { details: { offset, logStartOffset: this.#logStartOffset, logEndOffset: this.logEndOffset } },
+      )
+    }
+    if (offset > this.#logStartOffset) {
+      this.#moveLogStart(offset)
+      this.applyRetention()
+    }
+    return this.#logStartOffset
+  }
+
+  /**
+   * Deletes what the settings no longer keep (by age, by size, below the log start); runs by itself every five minutes.
+   * @returns How many segments went.
+   */
+  applyRetention(): number {
+    this.#checkWritable()
+    const { settings, clock } = this.#parts
+    const active = { ...this.#rollSegment, maxTimestamp: this.#active.stats().maxTimestamp, modifiedMs: this.#nowMs }
+    const plan = planRetention(
+      [...this.#sealedSegments(), active],
+      { logStartOffset: this.#logStartOffset, logEndOffset: this.logEndOffset, highWatermark: this.logEndOffset },
+      {
+        retentionMs: settings.retentionMs,
+        retentionBytes: settings.retentionBytes,
+        deleteOld: settings.cleanupPolicy.includes('delete'),
+      },
+      this.#retentionClock.now(clock.wallMs(), clock.monotonicMs()),
+    )
+    const count = plan.reasons.length
+    if (count === 0) return 0
+    if (plan.rollFirst) this.roll()
+    for (const base of this.#list.remove(0, count)) {
+      this.#removal.remove(this.folder, base)
+      this.#state.forgetAborted(base)
+    }
+    this.#slabs.forget()
+    this.#generation++
+    this.#moveLogStart(plan.logStartOffset)
+    return count
+  }
+
+  /**
+   * Cuts the log so that it ends at `offset`, or at the start of the batch that straddles it.
+   * @returns The new log end. Durable on return.
+   * @throws VARVE_OFFSET_OUT_OF_RANGE below the log start (`truncateFully` then); VARVE_BUSY while another one runs.
+   * Appends meanwhile get VARVE_BUSY. Readers keep what they hold, and find the new end with their next read.
+   */
+  async truncateTo(offset: number): Promise<number> {
+    this.#checkWritable()
+    if (offset >= this.logEndOffset) return this.logEndOffset
+    if (!Number.isSafeInteger(offset) || offset < this.#logStartOffset) {
+      throw new VarveError(
+        'VARVE_OFFSET_OUT_OF_RANGE',
+        `The log cannot be cut to offset ${offset}: it starts at ${this.#logStartOffset}. Use truncateFully() to start anew elsewhere.`,
+        { details: { offset, logStartOffset: this.#logStartOffset, logEndOffset: this.logEndOffset } },
+      )
+    }
+    await this.#exchangeFiles(async () => {
+      const point = truncationPoint(this.#list, offset)
+      this.#checkpoints.rewind(point.baseOffset, this.#logStartOffset)
+      const remove = (base: number): void => this.#removal.remove(this.folder, base)
+      await truncateFiles(this.#disk, this.folder, this.#list, point, remove)
+      this.#state.removeSnapshots((at) => at > point.endOffset)
+    })
+    return this.logEndOffset
+  }
+
+  /** Deletes everything and starts anew, empty, at `offset`. Durable on return. Errors as for `truncateTo`. */
+  async truncateFully(offset: number): Promise<void> {
+    this.#checkWritable()
+    if (!Number.isSafeInteger(offset) || offset < 0) {
+      throw new VarveError('VARVE_INVALID_ARGUMENT', `A log cannot start at offset ${offset}.`, { details: { offset } })
+    }
+    await this.#exchangeFiles(async () => {
+      for (const base of [...this.#list.baseOffsets()].reverse()) this.#removal.remove(this.folder, base)
+      this.#state.removeSnapshots(() => true)
+      this.#state.epochs.clear()
+      this.#state.saveEpochs()
+      this.#checkpoints.rewind(offset, offset)
+    })
+  }
+
+  /** Runs an exchange of files with nothing else under way, and opens what it left. */
+  async #exchangeFiles(exchange: () => Promise<void>): Promise<void> {
+    this.#truncating = true
+    try {
+      await this.#commits.wait(this.logEndOffset)
+      await this.#checkpoints.idle()
+      await this.#seal()
+      this.#truncations++
+      await exchange()
+      this.#adopt(this.#parts.recover())
+    } catch (cause) {
+      this.#failStop('The truncation', cause)
+      throw cause
+    } finally {
+      this.#truncating = false
+    }
+  }
+
+  #moveLogStart(offset: number): void {
+    this.#logStartOffset = Math.max(this.#logStartOffset, offset)
+    if (this.#state.epochs.truncateFromStart(this.#logStartOffset)) this.#state.saveEpochs()
+    this.#state.removeSnapshots((at) => at < this.#list.firstBaseOffset)
+    this.#publish()
+    this.#checkpoint()
+  }
+
+  /** The segments before the active one, as retention looks at them; what costs a look at the disk is got when asked. */
+  #sealedSegments(): RetentionSegment[] {
+    const list = this.#list
+    const { folder } = this
+    return list
+      .baseOffsets()
+      .slice(0, -1)
+      .map((baseOffset, index) => {
+        const facts = this.#disk.stat(`${folder}/${segmentFileName(baseOffset, 'log')}`)
+        return {
+          baseOffset,
+          sizeBytes: facts?.size ?? 0,
+          modifiedMs: facts?.modifiedMs ?? 0,
+          get maxTimestamp() {
+            return list.at(index).stats().maxTimestamp
+          },
+        }
+      })
+  }
+
+  #armRetention(): void {
+    const { clock, logger } = this.#parts
+    this.#retentionTimer = clock.after(retentionCheckMs, () => {
+      if (this.#closing !== null || this.#commits.failure !== null) return
+      try {
+        if (!this.#truncating) this.applyRetention()
+      } catch (failure) {
+        logger.warn('retention could not run; it is tried again', { folder: this.folder, failure })
+      }
+      this.#state.producers.expire(
+        this.#retentionClock.now(clock.wallMs(), clock.monotonicMs()),
+        this.settings.producerIdExpirationMs,
+      )
+      this.#armRetention()
+    })
   }
 
   // ---- closing
@@ -273,8 +510,14 @@ export class Log {
     return this.#closing
   }
 
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
   async #close(): Promise<void> {
     this.#intervalFlush?.cancel()
+    this.#retentionTimer?.cancel()
+    this.#removal.close()
     this.#waiters.close()
     let clean = false
     try {
@@ -283,7 +526,7 @@ export class Log {
       await this.#seal()
       await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
       this.#commits.flushed(this.logEndOffset)
-      this.#checkpoints.write(this.#checkpoints.mark(this.#active, this.logEndOffset), this.#logStartOffset)
+      this.#checkpoints.write(this.#mark(), this.#logStartOffset)
       clean = true
     } catch (cause) {
       this.#failStop('The last flush', cause)
@@ -405,15 +648,31 @@ export class Log {
   /** Moves the recovery point to where the log ends now, in the background. */
   #checkpoint(): void {
     this.#bytesSinceCheckpoint = 0
-    const mark = this.#checkpoints.mark(this.#active, this.logEndOffset)
+    const mark = this.#mark()
     const truncations = this.#truncations
     const job = this.#checkpoints.run(async () => {
       await this.#flushAppended(FlushFlag.indexes)
       if (truncations !== this.#truncations) return
       this.#commits.flushed(mark.recoveryPoint)
       this.#checkpoints.write(mark, this.#logStartOffset)
+      this.#dropSnapshotsBefore(mark.recoveryPoint)
     })
     job.catch((cause: unknown) => this.#failStop('A background flush', cause))
+  }
+
+  #mark(): CheckpointMark {
+    return {
+      segment: this.#active,
+      stats: this.#active.stats(),
+      recoveryPoint: this.logEndOffset,
+      producers: { path: this.#state.snapshotPath(this.logEndOffset), content: this.#state.encodeProducers() },
+    }
+  }
+
+  /** A recovery point in the middle of a segment has a snapshot of its own, until the next one. */
+  #dropSnapshotsBefore(recoveryPoint: number): void {
+    const bases = new Set(this.#list.baseOffsets())
+    this.#state.removeSnapshots((offset) => offset < recoveryPoint && !bases.has(offset))
   }
 
   #failStop(what: string, cause: unknown): void {
@@ -464,10 +723,10 @@ export class Log {
     return Segment.open(this.#disk, { ...this.#parts.segmentOptions, folder: this.folder, baseOffset, mode, tail })
   }
 
-  #bounds(): ReadBounds {
+  #bounds(endOffset: number): ReadBounds {
     return {
       logStartOffset: this.#logStartOffset,
-      endOffset: this.logEndOffset,
+      endOffset,
       activeBaseOffset: this.#active.baseOffset,
       activeEndPosition: this.#rollSegment.sizeBytes,
     }
@@ -482,5 +741,8 @@ export class Log {
   #checkWritable(): void {
     if (this.#closing !== null) this.#checkOpen()
     if (this.#commits.failure !== null) throw this.#commits.failure
+    if (this.#truncating) {
+      throw new VarveError('VARVE_BUSY', `The log in ${this.folder} is being truncated. Wait for that, then try again.`)
+    }
   }
 }

@@ -1,19 +1,20 @@
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
-import { RecordBatch } from '../record/record-batch.ts'
 import { decodeTransactionMarker } from '../record/control-record.ts'
+import { RecordBatch } from '../record/record-batch.ts'
 import type { Disk } from '../storage/disk.ts'
-import { FlushFlag, ScanColumn, ScanFlag, ScanStop } from '../storage/native/addon.ts'
-import { Segment, type SegmentOptions } from '../storage/segment.ts'
+import { FlushFlag, ScanColumn, ScanFlag, ScanStop, Segment, type SegmentOptions } from '../storage/segment.ts'
 import { parseSegmentFileName, segmentFileName } from '../storage/segment-names.ts'
 import type { TailSlot } from '../storage/tails.ts'
 import type { LogCheckpoint } from '../storage/varve-checkpoint.ts'
-import { emptyBatch } from './batch-input.ts'
 import { isControlBatch, noProducerId } from './batch-fields.ts'
+import { emptyBatch } from './batch-input.ts'
 import { DerivedState } from './derived-state.ts'
+import { readFirstBatch } from './first-batch.ts'
+import type { ProducerBatch } from './producer-states.ts'
 import { markDeleted } from './removal.ts'
 import { indexEntryBytes, timeIndexEntryBytes } from './roll.ts'
-import type { ProducerBatch } from './producer-states.ts'
+import { truncatingPrefix } from './truncation.ts'
 
 /** Told while an unclean log is checked, at the start, then once per few megabytes, and at the end. */
 export interface RecoveryProgress {
@@ -139,7 +140,7 @@ class Recovery {
   #startOfScan(): ScanStart {
     const { checkpoint } = this.#request
     const recoveryPoint = checkpoint?.recoveryPoint ?? -1
-    let index = this.#bases.findLastIndex((base) => base <= recoveryPoint)
+    const index = this.#bases.findLastIndex((base) => base <= recoveryPoint)
     if (index < 0) return { index: 0, position: 0, offset: this.#bases[0]! }
     const wholeSegment = { index, position: 0, offset: this.#bases[index]! }
     const base = this.#bases[index]!
@@ -195,7 +196,14 @@ class Recovery {
     let from = hadEpochs ? snapshotOffset : -1
     if (from === start.offset) return
     from = Math.max(from, this.#bases[0]!)
-    for (let index = Math.max(0, this.#bases.findLastIndex((base) => base <= from)); index <= start.index; index++) {
+    for (
+      let index = Math.max(
+        0,
+        this.#bases.findLastIndex((base) => base <= from),
+      );
+      index <= start.index;
+      index++
+    ) {
       const base = this.#bases[index]!
       const segment = this.#open(base, 'read', null)
       try {
@@ -308,8 +316,9 @@ class Recovery {
   }
 
   #readMarker(segment: Segment, batch: ProducerBatch): ProducerBatch['marker'] {
-    const bytes = Buffer.alloc(batch.sizeBytes)
-    segment.read(batch.baseOffset, bytes, bytes.length, { endPosition: -1, endOffset: -1 })
+    const stored = readFirstBatch(segment, batch.baseOffset)
+    if (stored === null) return undefined
+    const { bytes } = stored
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     for (const record of new RecordBatch(bytes, view, 0, bytes.length, {})) return decodeTransactionMarker(record)
     return undefined
@@ -365,7 +374,8 @@ function clearLeftovers(disk: Disk, folder: string): number[] {
   let strangers = 0
   for (const { name, folder: isFolder } of disk.list(folder) ?? []) {
     const file = parseSegmentFileName(name)
-    if (file === undefined) {
+    if (name.startsWith(truncatingPrefix)) disk.remove(`${folder}/${name}`)
+    else if (file === undefined) {
       if (isFolder || !ownNames.has(name)) strangers++
     } else if (file.state === 'deleted' || file.state === 'cleaned') disk.remove(`${folder}/${name}`)
     else if (file.kind === 'log' && file.state === undefined) bases.push(file.baseOffset)

@@ -117,9 +117,13 @@ export class Disk {
     const failure = failureOf(this.addon, `make the folder ${path}`)
     if (failure.code === 'VARVE_EXISTS' && this.stat(path)?.folder) return
     if (failure.code === 'VARVE_EXISTS') {
-      throw new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
-        details: { path },
-      })
+      throw new VarveError(
+        'VARVE_NOT_A_FOLDER',
+        `${path} is a file. Name a folder, or a path that does not exist yet.`,
+        {
+          details: { path },
+        },
+      )
     }
     const parent = path.slice(0, path.lastIndexOf('/'))
     if (failure.code !== 'VARVE_NOT_FOUND' || parent === '' || parent === path) throw failure
@@ -143,16 +147,19 @@ export class Disk {
 
   /** Removes files on a helper thread, because freeing a large file takes milliseconds. Missing ones are no error. */
   removeLater(paths: string[]): Promise<void> {
-    const { addon, tickets } = this
+    return this.runJob(`remove ${paths[0]}`, (ticket) => this.addon.removeFiles(this.kernel, paths, ticket))
+  }
+
+  /** Starts a native job that answers through a ticket; resolves when it is done. While it runs the process stays alive. */
+  runJob(what: string, start: (ticket: number) => number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const ticket = tickets.issue((status) => {
+      const ticket = this.tickets.issue((status) => {
         if (status === 0) resolve()
-        else reject(failureOf(addon, `remove ${paths[0]}`))
+        else reject(failureOf(this.addon, what))
       })
-      if (addon.removeFiles(this.kernel, paths, ticket) !== 0) {
-        tickets.discard(ticket)
-        reject(failureOf(addon, `remove ${paths[0]}`))
-      }
+      if (start(ticket) === 0) return
+      this.tickets.discard(ticket)
+      reject(failureOf(this.addon, what))
     })
   }
 

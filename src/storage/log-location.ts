@@ -23,7 +23,5 @@ export function locateLog(disk: Disk, folder: string): LogLocation {
   const inDataFolder =
     parent !== '' &&
     (disk.stat(`${parent}/meta.properties`) !== null || disk.stat(`${parent}/${varveCheckpointName}`) !== null)
-  return inDataFolder
-    ? { folder, root: parent, logName: folder.slice(cut + 1) }
-    : { folder, root: folder, logName: '' }
+  return inDataFolder ? { folder, root: parent, logName: folder.slice(cut + 1) } : { folder, root: folder, logName: '' }
 }

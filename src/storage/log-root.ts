@@ -1,5 +1,5 @@
-import { VarveError } from '../errors.ts'
 import type { Logger } from '../env/logger.ts'
+import { VarveError } from '../errors.ts'
 import type { Disk } from './disk.ts'
 import {
   decodeOffsetCheckpoint,
@@ -18,6 +18,7 @@ import {
   type LogCheckpoint,
   planCheckpointWrite,
   readCheckpoint,
+  untrustedFrom,
   varveCheckpointName,
 } from './varve-checkpoint.ts'
 
@@ -141,7 +142,7 @@ export class LogRoot {
     const starts = this.#readKafkaFile(logStartCheckpointName)
     for (const [name, offset] of recovery.offsets) {
       const own = this.#logs.get(name)
-      if (own === undefined) this.#logs.set(name, kafkaCheckpoint(name, offset, starts.offsets.get(name) ?? 0))
+      if (own === undefined) this.#logs.set(name, untrustedFrom(name, offset, starts.offsets.get(name) ?? 0))
       else if (recovery.changed && offset < own.recoveryPoint) this.#logs.set(name, { ...own, recoveryPoint: offset })
     }
     if (!starts.changed) return
@@ -189,26 +190,6 @@ export class LogRoot {
       this.#kafkaFilesWritten.set(name, crc)
       return { name, crc }
     })
-  }
-}
-
-/** Kafka tells an offset and nothing of the indexes: recovery looks at the whole segment that holds it, as Kafka does. */
-function kafkaCheckpoint(name: string, recoveryPoint: number, logStartOffset: number): LogCheckpoint {
-  return {
-    name,
-    recoveryPoint,
-    segmentBaseOffset: -1,
-    segmentPosition: 0,
-    logStartOffset,
-    highWatermark: recoveryPoint,
-    maxTimestamp: -1,
-    maxTimestampOffset: -1,
-    bytesSinceIndexEntry: 0,
-    indexEntries: 0,
-    indexCrc: 0,
-    timeIndexEntries: 0,
-    timeIndexCrc: 0,
-    leaderEpochsCrc: 0,
   }
 }
 

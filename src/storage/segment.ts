@@ -9,7 +9,7 @@ import {
   ReadOut,
   ScanIn,
   ScanOut,
-  ScanStop,
+  type ScanStop,
   SetEndCell,
   StatCell,
   TimestampCell,
@@ -17,6 +17,8 @@ import {
 import { failureOf } from './native/failure.ts'
 import { segmentStem } from './segment-names.ts'
 import type { TailSlot } from './tails.ts'
+
+export { AppendFlag, FlushFlag, ScanColumn, ScanFlag, ScanStop } from './native/addon.ts'
 
 export interface SegmentOptions {
   readonly folder: string

@@ -101,6 +101,29 @@ export interface CheckpointWrite {
   file: CheckpointFile
 }
 
+/**
+ * A checkpoint that tells an offset and nothing of the segment that holds it: recovery then checks that whole segment.
+ * What Kafka's files say, and what holds while a segment is being exchanged.
+ */
+export function untrustedFrom(name: string, recoveryPoint: number, logStartOffset: number): LogCheckpoint {
+  return {
+    name,
+    recoveryPoint,
+    segmentBaseOffset: -1,
+    segmentPosition: 0,
+    logStartOffset,
+    highWatermark: recoveryPoint,
+    maxTimestamp: -1,
+    maxTimestampOffset: -1,
+    bytesSinceIndexEntry: 0,
+    indexEntries: 0,
+    indexCrc: 0,
+    timeIndexEntries: 0,
+    timeIndexCrc: 0,
+    leaderEpochsCrc: 0,
+  }
+}
+
 const magic = Uint8Array.of(0x76, 0x61, 0x72, 0x76, 0x65, 0x0d, 0x0a, 0x01)
 const prefixBytes = 16
 const headerBytes = 40

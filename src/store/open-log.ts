@@ -1,13 +1,13 @@
 import { resolve } from 'node:path'
 import { threadId } from 'node:worker_threads'
+import type { Clock } from '../env/clock.ts'
 import { type Logger, silentLogger } from '../env/logger.ts'
 import { systemClock } from '../env/node/clock.ts'
 import { compressionCodecs } from '../env/node/codecs/index.ts'
-import type { Clock } from '../env/clock.ts'
 import { VarveError } from '../errors.ts'
 import { Log } from '../log/log.ts'
 import { LogReader } from '../log/log-reader.ts'
-import { type RecoveryProgress, recoverLog } from '../log/recovery.ts'
+import { type RecoveredLog, type RecoveryProgress, recoverLog } from '../log/recovery.ts'
 import type { LogSettingOptions, LogSettings } from '../settings/log-settings.ts'
 import { parseLogSettings } from '../settings/parse-log-settings.ts'
 import { Disk } from '../storage/disk.ts'
@@ -69,17 +69,28 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
   try {
     const tail = root.tailSlot(location.logName)
     const segmentOptions = segmentOptionsFor(disk, path, settings, open.backend)
-    const recovered = recoverLog({
-      disk,
-      folder: path,
-      checkpoint: root.checkpointOf(location.logName),
-      segmentOptions,
-      tail,
-      allowGaps: settings.cleanupPolicy.includes('compact'),
+    const recover = (): RecoveredLog =>
+      recoverLog({
+        disk,
+        folder: path,
+        checkpoint: root.checkpointOf(location.logName),
+        segmentOptions,
+        tail,
+        allowGaps: settings.cleanupPolicy.includes('compact'),
+        logger,
+        onProgress: open.onProgress,
+      })
+    return new Log({
+      root,
+      clock,
       logger,
-      onProgress: open.onProgress,
+      location,
+      settings,
+      segmentOptions,
+      codecs: compressionCodecs,
+      tail,
+      recover,
     })
-    return new Log({ root, clock, logger, location, settings, segmentOptions, recovered, tail, codecs: compressionCodecs })
   } catch (failure) {
     root.close(false)
     throw failure
@@ -89,9 +100,13 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
 function openReader(disk: Disk, clock: Clock, path: string, settings: LogSettings): LogReader {
   const known = disk.stat(path)
   if (known === null) {
-    throw new VarveError('VARVE_NOT_FOUND', `There is no folder ${path}. A reader makes nothing: check the path, or open it for writing first.`, {
-      details: { path },
-    })
+    throw new VarveError(
+      'VARVE_NOT_FOUND',
+      `There is no folder ${path}. A reader makes nothing: check the path, or open it for writing first.`,
+      {
+        details: { path },
+      },
+    )
   }
   if (!known.folder) throw notAFolder(path)
   const location = locateLog(disk, path)
@@ -120,12 +135,18 @@ function checkpointedLogStart(disk: Disk, location: LogLocation): number {
 
 function parseOptions(folder: string, options: object): { open: OpenOptions; settings: LogSettings } {
   if (typeof folder !== 'string' || folder === '' || folder.includes('\0')) {
-    throw new VarveError('VARVE_INVALID_ARGUMENT', 'The folder must be a path: a string that is not empty and holds no NUL.', {
-      details: { argument: 'folder' },
-    })
+    throw new VarveError(
+      'VARVE_INVALID_ARGUMENT',
+      'The folder must be a path: a string that is not empty and holds no NUL.',
+      {
+        details: { argument: 'folder' },
+      },
+    )
   }
   if (typeof options !== 'object' || options === null) {
-    throw new VarveError('VARVE_INVALID_ARGUMENT', 'The options must be an object.', { details: { argument: 'options' } })
+    throw new VarveError('VARVE_INVALID_ARGUMENT', 'The options must be an object.', {
+      details: { argument: 'options' },
+    })
   }
   const open: Record<string, unknown> = {}
   const settings: Record<string, unknown> = {}
@@ -148,7 +169,15 @@ function requireChoice(option: string, value: unknown, choices: readonly string[
 }
 
 /** File systems that overwrite in place, where a mapped page that was allocated can be stored to without surprise. */
-const mappableFileSystems: ReadonlySet<string> = new Set(['ext4', 'ext3', 'ext2', 'ext2/ext3', 'xfs', 'tmpfs', 'memory'])
+const mappableFileSystems: ReadonlySet<string> = new Set([
+  'ext4',
+  'ext3',
+  'ext2',
+  'ext2/ext3',
+  'xfs',
+  'tmpfs',
+  'memory',
+])
 
 function segmentOptionsFor(
   disk: Disk,
