@@ -1,4 +1,5 @@
 /** What is measured, at three scales. Each suite says its question. */
+import { sizeOf } from './format.ts'
 import type { Scale } from './options.ts'
 import type { Durability, Suite } from './row.ts'
 import { suites } from './row.ts'
@@ -8,6 +9,9 @@ import type { Task } from './task.ts'
 interface Plan {
   rounds: number
   seconds: number
+  /** Rounds and seconds of the sweeps, of which there are many. */
+  sweepRounds: number
+  sweepSeconds: number
   mainBytes: number
   sweepBytes: number
   latencyRecords: number
@@ -21,6 +25,8 @@ const plans: Record<Scale, Plan> = {
   quick: {
     rounds: 2,
     seconds: 0.5,
+    sweepRounds: 1,
+    sweepSeconds: 0.15,
     mainBytes: 32e6,
     sweepBytes: 8e6,
     latencyRecords: 50_000,
@@ -32,6 +38,8 @@ const plans: Record<Scale, Plan> = {
   default: {
     rounds: 5,
     seconds: 2,
+    sweepRounds: 3,
+    sweepSeconds: 0.7,
     mainBytes: 500e6,
     sweepBytes: 64e6,
     latencyRecords: 500_000,
@@ -43,6 +51,8 @@ const plans: Record<Scale, Plan> = {
   long: {
     rounds: 9,
     seconds: 10,
+    sweepRounds: 5,
+    sweepSeconds: 5,
     mainBytes: 1e9,
     sweepBytes: 256e6,
     latencyRecords: 2_000_000,
@@ -55,6 +65,8 @@ const plans: Record<Scale, Plan> = {
 
 const peers = ['lmdb', 'lmdb async', 'classic-level', 'better-sqlite3'] as const
 const embedded = ['limit', 'varve', ...peers] as const
+/** The same store read or opened: how it was written makes no difference. */
+const stores = ['lmdb', 'classic-level', 'better-sqlite3'] as const
 /** Chronicle has no batches: its place is where records come one by one. */
 const withChronicle = [...embedded, 'chronicle'] as const
 const own = ['limit', 'varve'] as const
@@ -105,8 +117,7 @@ function appendCases(plan: Plan): Task[] {
   const append = (name: string, systems: readonly string[], given: Partial<Task>): Task => {
     const recordBytes = given.recordBytes ?? 100
     const bytes = given.costs ? plan.mainBytes : plan.sweepBytes
-    // Sweeps are many: fewer rounds, shorter ones.
-    const shorter = given.costs ? {} : { rounds: Math.min(plan.rounds, 3), seconds: plan.seconds / 2 }
+    const shorter = given.costs ? {} : { rounds: plan.sweepRounds, seconds: plan.sweepSeconds }
     const records = Math.max(1, Math.floor(bytes / recordBytes))
     return task(plan, { suite: 'append', case: name, operation: 'throughput', systems, records, ...shorter, ...given })
   }
@@ -135,7 +146,12 @@ function appendCases(plan: Plan): Task[] {
       ),
     ),
     ...levels.map((durability) =>
-      append('64 writers, into 64 logs', hasLimit(durability, 64) ? own : ['varve'], { durability, writers: 64, logs: 64, batchRecords: 100 }),
+      append('64 writers, into 64 logs', hasLimit(durability, 64) ? own : ['varve'], {
+        durability,
+        writers: 64,
+        logs: 64,
+        batchRecords: 100,
+      }),
     ),
   ]
 }
@@ -159,7 +175,14 @@ function latencyCases(plan: Plan): Task[] {
         records: Math.floor(perSecond * plan.seconds * 0.9),
       }),
     ),
-    task(plan, { ...one, case: 'batch of 1,000, back to back', operation: 'latency', systems: embedded, batchRecords: 1000, records: plan.latencyRecords * 10 }),
+    task(plan, {
+      ...one,
+      case: 'batch of 1,000, back to back',
+      operation: 'latency',
+      systems: embedded,
+      batchRecords: 1000,
+      records: plan.latencyRecords * 10,
+    }),
   ]
 }
 
@@ -167,11 +190,51 @@ function latencyCases(plan: Plan): Task[] {
 function syncCases(plan: Plan): Task[] {
   const sync = { suite: 'sync', durability: 'synced', recordBytes: 100, batchRecords: 1, records: 10_000_000 } as const
   return [
-    task(plan, { ...sync, case: 'one writer', operation: 'latency', unit: 'ns', systems: embedded, records: 100_000, costs: true }),
-    task(plan, { ...sync, case: 'one writer, 16 KB', operation: 'latency', unit: 'ns', systems: own, recordBytes: 16_384, records: 100_000, costs: true }),
-    task(plan, { ...sync, case: '64 writers, one log', operation: 'throughput', systems: embedded, writers: 64, costs: true }),
-    task(plan, { ...sync, case: '64 writers, 64 logs', operation: 'throughput', systems: own, writers: 64, logs: 64, costs: true }),
-    task(plan, { ...sync, case: '64 files, flushed by 16 threads', operation: 'throughput', systems: ['limit'], writers: 64, logs: 64, variant: 'parallel' }),
+    task(plan, {
+      ...sync,
+      case: 'one writer',
+      operation: 'latency',
+      unit: 'ns',
+      systems: embedded,
+      records: 100_000,
+      costs: true,
+    }),
+    task(plan, {
+      ...sync,
+      case: 'one writer, 16 KB',
+      operation: 'latency',
+      unit: 'ns',
+      systems: own,
+      recordBytes: 16_384,
+      records: 100_000,
+      costs: true,
+    }),
+    task(plan, {
+      ...sync,
+      case: '64 writers, one log',
+      operation: 'throughput',
+      systems: embedded,
+      writers: 64,
+      costs: true,
+    }),
+    task(plan, {
+      ...sync,
+      case: '64 writers, 64 logs',
+      operation: 'throughput',
+      systems: own,
+      writers: 64,
+      logs: 64,
+      costs: true,
+    }),
+    task(plan, {
+      ...sync,
+      case: '64 files, flushed by 16 threads',
+      operation: 'throughput',
+      systems: ['limit'],
+      writers: 64,
+      logs: 64,
+      variant: 'parallel',
+    }),
   ]
 }
 
@@ -179,7 +242,7 @@ function syncCases(plan: Plan): Task[] {
 function readCases(plan: Plan): Task[] {
   const readers: [string, readonly string[]][] = [
     ['walk', own],
-    ['owned', ['varve', ...peers, 'chronicle']],
+    ['owned', ['varve', ...stores, 'chronicle']],
     ['views', ['varve']],
   ]
   return [100, 1_000].flatMap((recordBytes) =>
@@ -202,19 +265,35 @@ function readCases(plan: Plan): Task[] {
 /** How long until a store can be used: a new one, and one whose writer was killed? What does an open log cost that does nothing? */
 function openCases(plan: Plan): Task[] {
   return [
-    task(plan, { suite: 'open', case: 'open an empty folder, append one record', operation: 'first-append', unit: 'ns', systems: ['varve', ...peers], batchRecords: 1, records: 20 }),
+    task(plan, {
+      suite: 'open',
+      case: 'open an empty folder, append one record',
+      operation: 'first-append',
+      unit: 'ns',
+      systems: ['varve', ...stores],
+      batchRecords: 1,
+      records: 20,
+    }),
     ...plan.recoverBytes.map((bytes) =>
       task(plan, {
         suite: 'open',
-        case: `open ${bytes >= 1e9 ? `${bytes / 1e9} GB` : `${bytes / 1e6} MB`} after kill -9`,
+        case: `open ${sizeOf(bytes)} after kill -9`,
         operation: 'recover',
         unit: 'ns',
-        systems: bytes > 100e6 ? ['varve'] : ['varve', ...peers],
+        systems: bytes > 100e6 ? ['varve'] : ['varve', ...stores],
         records: bytes / 100,
         rounds: Math.min(plan.rounds, 3),
       }),
     ),
-    task(plan, { suite: 'open', case: 'idle open log', operation: 'idle', unit: 'bytes', systems: ['varve'], logs: plan.idleLogs, batchRecords: 1 }),
+    task(plan, {
+      suite: 'open',
+      case: 'idle open log',
+      operation: 'idle',
+      unit: 'bytes',
+      systems: ['varve'],
+      logs: plan.idleLogs,
+      batchRecords: 1,
+    }),
   ]
 }
 

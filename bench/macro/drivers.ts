@@ -7,8 +7,9 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { constants, type NodeGCPerformanceDetail, type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { setImmediate as turn } from 'node:timers/promises'
+import { sizeOf } from './format.ts'
 import { diskBytesWritten } from './machine.ts'
-import type { Percentiles, Point } from './row.ts'
+import { type Percentiles, type Point, suffixes } from './row.ts'
 import { percentiles } from './statistics.ts'
 import type { ReadMode, Subject, System } from './subject.ts'
 import { NotRun } from './subject.ts'
@@ -59,7 +60,7 @@ async function throughput(system: System, task: Task, round: Round): Promise<Poi
   if (task.durability !== 'synced' && task.durability !== 'memory') {
     await subject.flush()
     const flushed = nanoseconds() - start
-    points.push({ suffix: ', after a final flush', unit: 'MB/s', value: (bytes / flushed) * 1e3, bytes, durability: 'synced' })
+    points.push({ suffix: suffixes.flushed, unit: 'MB/s', value: (bytes / flushed) * 1e3, bytes, durability: 'synced' })
   }
   await subject.close()
   return points
@@ -81,7 +82,9 @@ async function appendLoops(subject: Subject, task: Task, deadline: number): Prom
     }
   }
   await Promise.all(Array.from({ length: subject.loops }, (_, index) => loop(index)))
-  return { records, cut: records < task.records ? `rounds end after ${task.seconds} s` : '' }
+  // A synced round is meant to last its time, however many records that makes.
+  const cut = records < task.records && task.durability !== 'synced'
+  return { records, cut: cut ? `rounds end after ${task.seconds} s` : '' }
 }
 
 /**
@@ -114,8 +117,8 @@ async function latency(system: System, task: Task, round: Round, paced: boolean)
   const records = count * subject.recordsPerAppend
   const bytes = records * task.recordBytes
   const figures = percentiles(samples.subarray(0, count))
-  const cut = count < appends ? `rounds end after ${task.seconds} s` : ''
-  const points: Point[] = [{ suffix: '', unit: 'ns', value: figures.p50, percentiles: figures, bytes, note: cut }]
+  const few = count < 1000 ? 'fewer than 1,000 samples: p99.9 is the largest' : ''
+  const points: Point[] = [{ suffix: '', unit: 'ns', value: figures.p50, percentiles: figures, bytes, note: few }]
   if (task.costs && task.durability === 'synced') points.push(...costs.diskPoints(count, bytes))
   await subject.close()
   return points
@@ -203,7 +206,7 @@ async function growth(system: System, task: Task, round: Round): Promise<Point[]
   for (const size of task.sizes) {
     while (records * task.recordBytes < size) await append()
     const appends = await timed(growthSamples, append)
-    const at = `, log of ${sizeName(size)}`
+    const at = `, log of ${sizeOf(size)}`
     points.push({ suffix: `append${at}`, unit: 'ns', value: appends.p50, percentiles: appends, bytes: size })
     if (subject.seek) {
       // The same pseudo-random walk over the log for everyone.
@@ -230,9 +233,6 @@ async function timed(count: number, step: () => undefined | Promise<unknown>): P
   return percentiles(samples)
 }
 
-export const sizeName = (bytes: number): string =>
-  bytes >= 1e9 ? `${bytes / 1e9} GB` : bytes >= 1e6 ? `${bytes / 1e6} MB` : bytes >= 1e3 ? `${bytes / 1e3} KB` : `${bytes} B`
-
 /** CPU, memory, full collections and disk writes from `start` on, of this process with all its threads. */
 class Costs {
   readonly #cpu = process.cpuUsage()
@@ -249,7 +249,8 @@ class Costs {
     this.#observer = new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) {
         const { detail } = entry as PerformanceEntry & { detail?: NodeGCPerformanceDetail }
-        if (entry.startTime >= this.#since && detail?.kind === constants.NODE_PERFORMANCE_GC_MAJOR) this.#fullCollections++
+        if (entry.startTime >= this.#since && detail?.kind === constants.NODE_PERFORMANCE_GC_MAJOR)
+          this.#fullCollections++
       }
     })
     this.#observer.observe({ entryTypes: ['gc'] })
@@ -270,9 +271,9 @@ class Costs {
     await turn()
     this.#observer.disconnect()
     return [
-      { suffix: ', CPU', unit: 's/GB', value: (cpu.user + cpu.system) / 1e6 / (bytes / 1e9), bytes },
-      { suffix: ', memory', unit: 'bytes', value: Math.max(0, memory), bytes },
-      { suffix: ', full collections', unit: 'GCs/GiB', value: this.#fullCollections / (bytes / 2 ** 30), bytes },
+      { suffix: suffixes.cpu, unit: 's/GB', value: (cpu.user + cpu.system) / 1e6 / (bytes / 1e9), bytes },
+      { suffix: suffixes.memory, unit: 'bytes', value: Math.max(0, memory), bytes },
+      { suffix: suffixes.collections, unit: 'GCs/GiB', value: this.#fullCollections / (bytes / 2 ** 30), bytes },
     ]
   }
 
@@ -281,7 +282,7 @@ class Costs {
     const written = diskBytesWritten(this.#statPath) - this.#diskBytes
     this.#observer.disconnect()
     if (Number.isNaN(written)) return []
-    return [{ suffix: ', disk bytes per append', unit: 'bytes', value: written / appends, bytes }]
+    return [{ suffix: suffixes.disk, unit: 'bytes', value: written / appends, bytes }]
   }
 }
 
@@ -293,4 +294,3 @@ export function anonymousBytes(): number {
   } catch {}
   return process.memoryUsage.rss()
 }
-

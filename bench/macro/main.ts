@@ -33,7 +33,9 @@ export async function run(args: string[]): Promise<number> {
   mkdirSync(data, { recursive: true })
   const inMemory = memoryFileSystem(data)
   if (inMemory) {
-    process.stderr.write(`varve bench: ${data} lies on ${inMemory}, which is memory: name a folder on a disk with --data\n`)
+    process.stderr.write(
+      `varve bench: ${data} lies on ${inMemory}, which is memory: name a folder on a disk with --data\n`,
+    )
     return 1
   }
   const folder = join(data, `run-${process.pid}`)
@@ -63,7 +65,10 @@ async function measure(options: BenchOptions, folder: string): Promise<Row[]> {
   const machine = machineFacts(folder)
   const say = (text: string): void => void process.stderr.write(`${text}\n`)
   if (tasks.some((task) => task.systems.some((name) => name !== 'varve' && name !== 'limit')))
-    installPeers(say, tasks.some((task) => task.systems.includes('chronicle')))
+    installPeers(
+      say,
+      tasks.some((task) => task.systems.includes('chronicle')),
+    )
   say(`${machine.cpu}, ${machine.kernel}, Node ${machine.node}, ${machine.fileSystem} on ${machine.device}`)
   const rows = options.suites.includes('latency') && options.caseFilter === '' ? timerRows(machine) : []
   if (tasks.length > 0) await warmMemory(folder, warmBytes(options.scale), machine, say)
@@ -80,7 +85,8 @@ function chosen(options: BenchOptions): Task[] {
     .filter((task) => `${task.suite} ${task.case}`.includes(options.caseFilter))
     .map((task) => ({
       ...task,
-      systems: options.systems.length === 0 ? task.systems : task.systems.filter((name) => options.systems.includes(name)),
+      systems:
+        options.systems.length === 0 ? task.systems : task.systems.filter((name) => options.systems.includes(name)),
     }))
     .filter((task) => task.systems.length > 0)
 }
@@ -88,7 +94,14 @@ function chosen(options: BenchOptions): Task[] {
 /** What each latency contains of the clock itself. */
 function timerRows(machine: MachineFacts): Row[] {
   const cost = timerCost()
-  const key = { suite: 'latency', case: 'clock, included in every latency', durability: 'memory', recordBytes: 0, batchRecords: 1, writers: 1 } as const
+  const key = {
+    suite: 'latency',
+    case: 'clock, included in every latency',
+    durability: 'memory',
+    recordBytes: 0,
+    batchRecords: 1,
+    writers: 1,
+  } as const
   return rowsOf(key, 'limit', [[{ suffix: '', unit: 'ns', value: cost.p50, percentiles: cost, bytes: 0 }]], machine)
 }
 
@@ -96,10 +109,17 @@ function timerRows(machine: MachineFacts): Row[] {
  * Writes a file of the run's size and deletes it. The first touch of a page that a virtual machine's guest has not used
  * yet costs many times a later one; without this the system that is measured first pays for all.
  */
-async function warmMemory(folder: string, bytes: number, machine: MachineFacts, say: (text: string) => void): Promise<void> {
+async function warmMemory(
+  folder: string,
+  bytes: number,
+  machine: MachineFacts,
+  say: (text: string) => void,
+): Promise<void> {
   const share = machine.dirtyBackgroundBytes
   if (share > 0 && bytes > share)
-    say(`note: runs of ${figure(bytes, 'bytes')} pass the ${figure(share, 'bytes')} at which the kernel writes in the background`)
+    say(
+      `note: runs of ${figure(bytes, 'bytes')} pass the ${figure(share, 'bytes')} at which the kernel writes in the background`,
+    )
   const path = join(folder, 'warm')
   const block = Buffer.alloc(1 << 20, 1)
   const file = await open(path, 'w')

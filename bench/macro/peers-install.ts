@@ -38,8 +38,19 @@ function fetchChronicle(folder: string, say: (text: string) => void): void {
 
 const has = (command: string): boolean => spawnSync(command, ['-version'], { stdio: 'ignore' }).status === 0
 
-function run(command: string, args: string[], cwd: string, say: (text: string) => void, extra: NodeJS.ProcessEnv = {}): boolean {
-  const done = spawnSync(command, args, { cwd, encoding: 'utf8', env: { ...process.env, ...extra }, timeout: 10 * 60_000 })
+function run(
+  command: string,
+  args: string[],
+  cwd: string,
+  say: (text: string) => void,
+  extra: NodeJS.ProcessEnv = {},
+): boolean {
+  const done = spawnSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    env: { ...process.env, ...extra },
+    timeout: 10 * 60_000,
+  })
   if (done.status === 0) return true
   const output = `${done.stderr ?? ''}${done.stdout ?? ''}`.trim().split('\n')
   const line = output.find((text) => /error/i.test(text)) ?? output.at(-1) ?? ''

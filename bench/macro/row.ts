@@ -52,9 +52,19 @@ export interface Row extends CaseKey {
   note: string
 }
 
+/** What a case's name ends with where a row holds something else than its main figure. */
+export const suffixes = {
+  flushed: ', after a final flush',
+  cpu: ', CPU',
+  memory: ', memory',
+  collections: ', full collections',
+  disk: ', disk bytes per append',
+} as const
+export type Extra = keyof typeof suffixes
+
 /** One figure of one round, as a system measured it. */
 export interface Point {
-  /** Appended to the case's name: '' for the main figure, ', CPU' and the like for the others. */
+  /** Appended to the case's name: '' for the main figure, one of `suffixes` for others. */
   suffix: string
   unit: Unit
   value: number

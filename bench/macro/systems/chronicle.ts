@@ -6,7 +6,7 @@ import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import type { Point } from '../row.ts'
+import { type Point, suffixes } from '../row.ts'
 import { NotRun, type System } from '../subject.ts'
 import type { Task } from '../task.ts'
 import { flushFolder, peersFolder } from './peers.ts'
@@ -37,16 +37,23 @@ async function round(operation: string, folder: string, task: Task): Promise<Poi
   virtualMachine ??= startJava()
   const ask = await virtualMachine
   const answer = await ask([operation, folder, task.records, task.recordBytes, task.seconds, task.perSecond].join('\t'))
-  const [records, elapsed, cpu, p50, p99, p999] = answer.split(' ').map(Number) as [number, number, number, number, number, number]
+  const [records, elapsed, cpu, p50, p99, p999] = answer.split(' ').map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
   const bytes = records * task.recordBytes
   if (p50 > 0) return [{ suffix: '', unit: 'ns', value: p50, percentiles: { p50, p99, p999 }, bytes }]
   const points: Point[] = [{ suffix: '', unit: 'records/s', value: (records / elapsed) * 1e9, bytes }]
-  if (task.costs) points.push({ suffix: ', CPU', unit: 's/GB', value: cpu / 1e9 / (bytes / 1e9), bytes })
+  if (task.costs) points.push({ suffix: suffixes.cpu, unit: 's/GB', value: cpu / 1e9 / (bytes / 1e9), bytes })
   if (operation === 'throughput') {
     const start = performance.now()
     await flushFolder(folder)
     const elapsedMs = elapsed / 1e6 + performance.now() - start
-    points.push({ suffix: ', after a final flush', unit: 'MB/s', value: bytes / 1e3 / elapsedMs, bytes, durability: 'synced' })
+    points.push({ suffix: suffixes.flushed, unit: 'MB/s', value: bytes / 1e3 / elapsedMs, bytes, durability: 'synced' })
   }
   return points
 }

@@ -1,4 +1,7 @@
-/** classic-level: LevelDB. Records are values under rising 8-byte keys; buffered is `sync: false`, synced `sync: true`. Compression is off: the payload is random. */
+/**
+ * classic-level: LevelDB. Records are values under rising 8-byte keys; buffered is `sync: false`, synced `sync: true`.
+ * Chained batches, three times as fast as arrays of operations. Compression is off: the payload is random.
+ */
 import { Payload } from '../payload.ts'
 import { NotRun, type Subject, type System } from '../subject.ts'
 import type { Task } from '../task.ts'
@@ -9,7 +12,7 @@ interface ClassicLevelModule {
 }
 interface Level {
   open(): Promise<void>
-  batch(operations: { type: 'put'; key: Buffer; value: Buffer }[], options: { sync: boolean }): Promise<void>
+  batch(): { put(key: Buffer, value: Buffer): void; write(options: { sync: boolean }): Promise<void> }
   get(key: Buffer): Promise<Buffer | undefined>
   iterator(options?: object): { nextv(size: number): Promise<[Buffer, Buffer][]>; close(): Promise<void> }
   close(): Promise<void>
@@ -26,11 +29,14 @@ export const classicLevel: System = {
     const payload = new Payload(task.recordBytes)
     const options = { sync: task.durability === 'synced' }
     let next = 0
-    const operation = (): { type: 'put'; key: Buffer; value: Buffer } => ({ type: 'put', key: keyOf(next++), value: payload.next() })
     return {
       recordsPerAppend: task.batchRecords,
       loops: task.writers,
-      append: () => db.batch(Array.from({ length: task.batchRecords }, operation), options),
+      append() {
+        const batch = db.batch()
+        for (let i = 0; i < task.batchRecords; i++) batch.put(keyOf(next++), payload.next())
+        return batch.write(options)
+      },
       async read(mode) {
         if (mode !== 'owned') throw new NotRun('classic-level hands out owned values')
         const iterator = db.iterator()
@@ -41,7 +47,8 @@ export const classicLevel: System = {
         return records
       },
       async seek(record) {
-        if ((await db.get(keyOf(record)))?.length !== task.recordBytes) throw new Error(`classic-level lost record ${record}`)
+        if ((await db.get(keyOf(record)))?.length !== task.recordBytes)
+          throw new Error(`classic-level lost record ${record}`)
       },
       flush: () => flushFolder(folder),
       close: () => db.close(),

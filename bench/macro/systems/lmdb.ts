@@ -42,7 +42,7 @@ async function openLmdb(folder: string, task: Task, asynchronous: boolean): Prom
     compression: false,
     noSync: !synced,
     overlappingSync: false,
-    mapSize: Math.max(1 << 28, task.records * (task.recordBytes + 64) * 2),
+    noMemInit: true,
   })
   const payload = new Payload(task.recordBytes)
   let next = db.getKeysCount()

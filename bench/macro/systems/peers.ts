@@ -35,8 +35,11 @@ export async function flushFolder(folder: string): Promise<void> {
     const path = join(folder, entry.name)
     if (entry.isDirectory()) await flushFolder(path)
     if (!entry.isFile()) continue
-    const file = await open(path, 'r')
-    await file.datasync()
-    await file.close()
+    // The engine's own threads may remove a file meanwhile: what was in it is in another.
+    const file = await open(path, 'r').catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error
+    })
+    await file?.datasync()
+    await file?.close()
   }
 }
