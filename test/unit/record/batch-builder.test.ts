@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import vm from 'node:vm'
+import { crc32c } from '../../../src/base/crc32c.ts'
 import { BatchBuilder, type ErrorCode, readBatches, VarveError } from '../../../src/doors/record.ts'
 import { BatchBuilder as PureBatchBuilder } from '../../../src/record/batch-builder.ts'
-import { crc32c } from '../../../src/record/crc32c.ts'
 
 const coded =
   (code: ErrorCode, message?: RegExp) =>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import fc from 'fast-check'
+import { crc32c } from '../../../src/base/crc32c.ts'
 import {
   BatchBuilder,
   compressionCodecs,
@@ -9,7 +10,6 @@ import {
   VarveError,
 } from '../../../src/doors/record.ts'
 import { HeaderField } from '../../../src/record/batch-header.ts'
-import { crc32c } from '../../../src/record/crc32c.ts'
 import { readBatches as readBatchesWith } from '../../../src/record/read-batches.ts'
 
 /** Builds a batch of three records at offset 100, lets `damage` change it, and makes the CRC right again. */
