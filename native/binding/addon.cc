@@ -9,7 +9,9 @@ NAPI_MODULE_INIT() {
   if (environment == nullptr) return nullptr;
   Napi::Object object(env, exports);
   varve::add_general_calls(*environment, object);
+  varve::add_kernel_calls(*environment, object);
   varve::add_file_calls(*environment, object);
+  varve::add_segment_calls(*environment, object);
   varve::add_tail_calls(*environment, object);
   return exports;
 }

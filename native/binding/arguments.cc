@@ -2,14 +2,25 @@
 
 namespace varve {
 
-bool bytes_of(napi_env env, napi_value value, std::span<uint8_t>* bytes) {
+BytesAnswer bytes_of(napi_env env, napi_value value, std::span<uint8_t>* bytes) {
   napi_typedarray_type type;
   size_t length;
   void* data;
-  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok) return false;
-  if (type != napi_uint8_array) return false;
-  *bytes = length == 0 ? std::span<uint8_t>() : std::span<uint8_t>(static_cast<uint8_t*>(data), length);
-  return true;
+  if (napi_get_typedarray_info(env, value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_uint8_array) {
+    return BytesAnswer::kWrongType;
+  }
+  if (length > 0) [[likely]] {
+    *bytes = std::span<uint8_t>(static_cast<uint8_t*>(data), length);
+    return BytesAnswer::kBytes;
+  }
+  // Nothing there: because it is empty, or because it was taken away? An empty file must not come of the latter.
+  *bytes = {};
+  napi_value buffer;
+  bool detached = false;
+  napi_get_typedarray_info(env, value, nullptr, nullptr, nullptr, &buffer, nullptr);
+  napi_is_detached_arraybuffer(env, buffer, &detached);
+  return detached ? BytesAnswer::kDetached : BytesAnswer::kBytes;
 }
 
 void Arguments::refuse(Code code, const char* what) {
@@ -75,7 +86,17 @@ std::string Arguments::path(size_t index, const char* name) {
 
 std::span<uint8_t> Arguments::bytes(size_t index, const char* name) {
   std::span<uint8_t> bytes;
-  if (good_ && !bytes_of(info_.Env(), info_[index], &bytes)) refuse_type(name, "a Uint8Array");
+  if (!good_) return bytes;
+  switch (bytes_of(info_.Env(), info_[index], &bytes)) {
+    case BytesAnswer::kBytes:
+      break;
+    case BytesAnswer::kWrongType:
+      refuse_type(name, "a Uint8Array");
+      break;
+    case BytesAnswer::kDetached:
+      refuse(Code::kInvalidArgument, "detached buffer");
+      break;
+  }
   return bytes;
 }
 

@@ -31,9 +31,9 @@ inline bool to_integer(double number, double min, double max, int64_t* integer) 
   return static_cast<double>(*integer) == number;
 }
 
-// The bytes of a Uint8Array, over shared memory or not; none when it was detached. False when it is no Uint8Array:
-// nothing is thrown.
-bool bytes_of(napi_env env, napi_value value, std::span<uint8_t>* bytes);
+// The bytes of a Uint8Array, over shared memory or not. Nothing is thrown.
+enum class BytesAnswer { kBytes, kWrongType, kDetached };
+BytesAnswer bytes_of(napi_env env, napi_value value, std::span<uint8_t>* bytes);
 
 class Arguments {
  public:

@@ -105,6 +105,8 @@ napi_value Environment::make_shared_doubles(size_t count, double** doubles) {
 void Environment::close() {
   completions_->close();
   waiter_.close();
+  flusher_.reset();
+  segments.clear();
   tails.clear();
   locks.clear();
   kernels.clear();
@@ -147,6 +149,66 @@ void Environment::set_completion_handler(napi_value handler) {
   if (handler_ref_ != nullptr) napi_delete_reference(env_, handler_ref_);
   handler_ref_ = nullptr;
   napi_create_reference(env_, handler, 1, &handler_ref_);
+}
+
+Status Environment::run_jobs(std::vector<std::function<Status()>> jobs, double ticket) {
+  if (flusher_ == nullptr) flusher_ = Flusher::shared();
+  const std::shared_ptr<CompletionQueue> queue = completions_;
+  for (std::function<Status()>& job : jobs) {
+    job = [queue, job = std::move(job)] {
+      if (!queue->begin_job()) return Status::failure(Code::kClosed, "environment");
+      Status status = job();
+      queue->end_job();
+      return status;
+    };
+  }
+  Status status = flusher_->run(std::move(jobs), [queue, ticket](const Status& status) {
+    if (ticket != kNoTicket) queue->finish(ticket, status, true);
+  });
+  if (!status.ok() && ticket != kNoTicket) completions_->abandon_ticket(true);
+  return status;
+}
+
+bool Environment::set_scratch(napi_value array) {
+  napi_typedarray_type type;
+  size_t length;
+  void* data;
+  napi_value buffer;
+  if (napi_get_typedarray_info(env_, array, &type, &length, &data, &buffer, nullptr) != napi_ok) return false;
+  if (type != napi_uint8_array) return false;
+  bool is_array_buffer = false;
+  if (napi_is_arraybuffer(env_, buffer, &is_array_buffer) != napi_ok) return false;
+  // A resizable buffer could give its pages back under the pointer. (One that is shared only ever grows.)
+  napi_value property;
+  bool resizable = false;
+  if (napi_get_named_property(env_, buffer, "resizable", &property) != napi_ok) return false;
+  if (napi_get_value_bool(env_, property, &resizable) == napi_ok && resizable) return false;
+  napi_ref reference;
+  if (napi_create_reference(env_, buffer, 1, &reference) != napi_ok) return false;
+  if (scratch_ref_ != nullptr) napi_delete_reference(env_, scratch_ref_);
+  scratch_ref_ = reference;
+  scratch_ = std::span<uint8_t>(static_cast<uint8_t*>(data), length);
+  scratch_shared_ = !is_array_buffer;
+  return true;
+}
+
+bool Environment::scratch(std::span<uint8_t>* bytes, bool* shared) const {
+  if (scratch_ref_ == nullptr) return false;
+  if (!scratch_shared_) {
+    // JavaScript may have transferred it away meanwhile; a reference does not hinder that.
+    napi_value buffer;
+    bool detached = true;
+    if (napi_get_reference_value(env_, scratch_ref_, &buffer) != napi_ok || buffer == nullptr) return false;
+    if (napi_is_detached_arraybuffer(env_, buffer, &detached) != napi_ok || detached) return false;
+  }
+  *bytes = scratch_;
+  *shared = scratch_shared_;
+  return true;
+}
+
+std::vector<ScanRow>& Environment::scan_rows() {
+  if (scan_rows_.empty()) scan_rows_.resize(kScanRowsMax);
+  return scan_rows_;
 }
 
 bool Environment::open_ticket(bool keeps_alive) {

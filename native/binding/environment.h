@@ -14,7 +14,9 @@
 
 #include <node_api.h>
 
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +24,7 @@
 #include "binding/completion_queue.h"
 #include "binding/handle_table.h"
 #include "file/file_lock.h"
+#include "file/flusher.h"
 #include "file/kernel.h"
 #include "segment/segment.h"
 #include "tail/tail_table.h"
@@ -29,7 +32,16 @@
 
 namespace varve {
 
+class FaultyKernel;
+class MemoryKernel;
+
 // The order of members is the order of need: what comes later is destroyed first.
+struct KernelHandle {
+  std::shared_ptr<Kernel> kernel;
+  MemoryKernel* memory = nullptr;  // the same object, when it is a simulated disk
+  FaultyKernel* faulty = nullptr;  // the same object, when it is a layer of faults
+};
+
 struct LockHandle {
   std::shared_ptr<Kernel> kernel;
   FileLock lock;
@@ -39,12 +51,24 @@ struct TailsHandle {
   std::shared_ptr<TailTable> table;
 };
 
+// An open segment and where its appends are published.
+struct SegmentHandle {
+  std::shared_ptr<Kernel> kernel;
+  std::shared_ptr<TailTable> table;
+  TailSlot* slot = nullptr;  // in `table`; nullptr: appends are not published
+  int64_t base_offset = 0;
+  bool simulated = false;  // on another kernel than the operating system
+  std::shared_ptr<Segment> segment;
+};
+
 class Environment {
  public:
   // The numbers of addon.ts.
   static constexpr size_t kCells = 32;
   static constexpr size_t kScanRowsMax = 1024;
   static constexpr size_t kScanColumns = 14;
+  // For jobs that nobody waits for.
+  static constexpr double kNoTicket = 0;
 
   // nullptr with an exception pending when Node refuses something.
   static Environment* create(napi_env env);
@@ -70,16 +94,33 @@ class Environment {
   std::string last_message() const;
 
   // The kernel of a handle; 0 is the operating system. nullptr when closed.
-  std::shared_ptr<Kernel> kernel(double handle) const { return handle == 0 ? real_kernel_ : kernels.share(handle); }
+  std::shared_ptr<Kernel> kernel(double handle) const {
+    if (handle == 0) return real_kernel_;
+    KernelHandle* found = kernels.find(handle);
+    return found == nullptr ? nullptr : found->kernel;
+  }
+
+  bool is_system(const Kernel& kernel) const { return &kernel == real_kernel_.get(); }
 
   // False when there is no handler to answer to (an exception is then pending) or too many tickets (a failure).
   bool open_ticket(bool keeps_alive);
   void set_completion_handler(napi_value handler);
   const std::shared_ptr<CompletionQueue>& completions() const { return completions_; }
   TailWaiter& waiter() { return waiter_; }
+  // Runs jobs on the process's flusher threads and then finishes the ticket, which is open. Jobs hold what they touch;
+  // those that have not begun when the environment ends never do. When the answer is a failure, the ticket is
+  // abandoned.
+  Status run_jobs(std::vector<std::function<Status()>> jobs, double ticket);
 
-  HandleTable<Kernel> kernels{HandleKind::kKernel};
+  // Keeps a Uint8Array for appends from scratch. False when it is none, or its buffer can be resized.
+  bool set_scratch(napi_value array);
+  // Its bytes. False when there is none or it was detached.
+  bool scratch(std::span<uint8_t>* bytes, bool* shared) const;
+  std::vector<ScanRow>& scan_rows();
+
+  HandleTable<KernelHandle> kernels{HandleKind::kKernel};
   HandleTable<LockHandle> locks{HandleKind::kLock};
+  HandleTable<SegmentHandle> segments{HandleKind::kSegment};
   HandleTable<TailsHandle> tails{HandleKind::kTails};
 
  private:
@@ -105,6 +146,11 @@ class Environment {
   const std::shared_ptr<CompletionQueue> completions_ = std::make_shared<CompletionQueue>();
   std::vector<Completion> taken_;  // kept for its capacity
   TailWaiter waiter_;
+  std::shared_ptr<Flusher> flusher_;  // taken with the first job
+  std::vector<ScanRow> scan_rows_;    // made with the first scan
+  napi_ref scratch_ref_ = nullptr;    // the ArrayBuffer or SharedArrayBuffer of the scratch bytes
+  std::span<uint8_t> scratch_;
+  bool scratch_shared_ = false;
 };
 
 // Makes an external ArrayBuffer of `length` bytes at `address`, or answers nullptr where Node refuses such buffers;

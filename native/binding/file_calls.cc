@@ -142,6 +142,39 @@ Napi::Value sync_folder_call(const Napi::CallbackInfo& info) {
   return answer(arguments.environment(), sync_folder(*kernel, path));
 }
 
+Napi::Value remove_files(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::shared_ptr<Kernel> kernel = arguments.kernel(0);
+  std::vector<std::string> paths;
+  if (arguments.good() && !info[1].IsArray()) arguments.refuse_type("paths", "an array of strings");
+  if (arguments.good()) {
+    Napi::Array array = info[1].As<Napi::Array>();
+    for (uint32_t i = 0; i < array.Length() && arguments.good(); ++i) {
+      Napi::Value element = array.Get(i);
+      if (element.IsEmpty() || !element.IsString()) {
+        arguments.refuse_type("paths", "an array of strings");
+        break;
+      }
+      std::string path = element.As<Napi::String>().Utf8Value();
+      if (path.empty() || path.find('\0') != std::string::npos) arguments.refuse(Code::kInvalidArgument, "path");
+      paths.push_back(std::move(path));
+    }
+  }
+  double ticket = arguments.ticket(2);
+  if (!arguments.good()) return arguments.refusal();
+  std::vector<std::function<Status()>> jobs;
+  jobs.push_back([kernel, paths = std::move(paths)] {
+    Status first_failure;
+    for (const std::string& path : paths) {
+      Status status = once_done("unlink", path, [&] { return kernel->unlink(path.c_str()); });
+      // What is gone already was removed before a crash: that is what was asked for.
+      if (!status.ok() && status.code != Code::kNotFound && first_failure.ok()) first_failure = std::move(status);
+    }
+    return first_failure;
+  });
+  return answer(arguments.environment(), arguments.environment().run_jobs(std::move(jobs), ticket));
+}
+
 Napi::Value file_system(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::shared_ptr<Kernel> kernel = arguments.kernel(0);
@@ -205,6 +238,7 @@ void add_file_calls(Environment& environment, Napi::Object exports) {
   add_function<remove_folder>(environment, exports, "removeFolder");
   add_function<link_call>(environment, exports, "link");
   add_function<sync_folder_call>(environment, exports, "syncFolder");
+  add_function<remove_files>(environment, exports, "removeFiles");
   add_function<file_system>(environment, exports, "fileSystem");
   add_function<free_bytes>(environment, exports, "freeBytes");
   add_function<lock>(environment, exports, "lock");

@@ -111,7 +111,8 @@ napi_value call_crc32c(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, arguments, nullptr, nullptr);
   std::span<uint8_t> bytes;
   double seed;
-  if (!bytes_of(env, arguments[0], &bytes) || napi_get_value_double(env, arguments[1], &seed) != napi_ok) {
+  if (bytes_of(env, arguments[0], &bytes) == BytesAnswer::kWrongType ||
+      napi_get_value_double(env, arguments[1], &seed) != napi_ok) {
     napi_throw_type_error(env, nullptr, "varve: crc32c takes a Uint8Array and a number");
     return nullptr;
   }

@@ -7,8 +7,11 @@
  *   success, else a positive status (index into `statusNames`), which the call also returns.
  * - Handles are small positive integers, checked on every call; a wrong or closed one answers `VARVE_CLOSED`.
  * - A call that fails leaves its details for `lastError()`, until the next failure on this thread.
- * - Calls that wait take a `ticket` (any positive integer of the caller's) and answer through the completion handler.
- * - Nothing here throws for bad data. A wrong argument *type* is a programmer error and throws a TypeError.
+ * - Calls that wait take a `ticket` (any positive integer of the caller's) and answer through the completion handler:
+ *   exactly once when the call itself answered 0, never when it answered a status (or when the thread ends before). The
+ *   handler has to be set before the first such call. While it runs for a failure, `lastError()` is that failure's.
+ * - Nothing here throws for bad data: a value that makes no sense (NaN, a negative size, a detached buffer) answers
+ *   `VARVE_INVALID_ARGUMENT`. A wrong argument *type* is a programmer error and throws a TypeError.
  *
  * One instance per JavaScript thread (main or worker); none of the handles can be passed to another thread.
  */
@@ -29,7 +32,7 @@ export interface Addon {
   readonly statusNames: readonly string[]
 
   lastError(): NativeErrorDetails
-  /** Called as `handler(ticket, status)` for every finished ticket, on this thread, in order of completion. While a ticket is open the event loop stays alive, except for `tailWatch`. */
+  /** Called as `handler(ticket, status)` for every finished ticket, on this thread, in order of completion. What it throws is an uncaught exception. While a ticket is open the event loop stays alive, except for `tailWatch`. */
   setCompletionHandler(handler: (ticket: number, status: number) => void): void
 
   /** CRC-32C of bytes, continuing from `seed` (0 to start). */
@@ -65,7 +68,7 @@ export interface Addon {
   removeFolder(kernel: number, path: string): number
   link(kernel: number, from: string, to: string): number
   syncFolder(kernel: number, path: string): number
-  /** Unlinks on a helper thread: a large file's unlink takes milliseconds. */
+  /** Unlinks on a helper thread: a large file's unlink takes milliseconds. A file that is gone already counts as removed. */
   removeFiles(kernel: number, paths: string[], ticket: number): number
   /** Name of the file system, such as 'ext4'. */
   fileSystem(kernel: number, path: string): string | undefined
@@ -85,7 +88,7 @@ export interface Addon {
   segmentAppendScratch(): number
   /** The same for a list of fragments that together are whole batches. */
   segmentAppendFragments(fragments: Uint8Array[]): number
-  /** Registers the buffer that `segmentAppendScratch` reads from; held until replaced. */
+  /** Registers the buffer that `segmentAppendScratch` reads from; held until replaced. Offsets, epoch and CRC are stamped into it in place (unless it is shared memory, which is only read). Resizable buffers are refused; one that was detached meanwhile makes the append fail. */
   setScratch(bytes: Uint8Array): number
   /** Fills `into` with whole batches, each checked. */
   segmentRead(into: Uint8Array): number
@@ -95,10 +98,10 @@ export interface Addon {
   /** Sets the valid end after a scan: what lies behind becomes zero (in place) and both indexes are cut to it. */
   segmentSetEnd(): number
   /** Copies the log and index up to a position to another file name stem in the same folder, flushed: see truncation. */
-  segmentCopyPrefix(segment: number, position: number, toFolder: string, ticket: number): number
+  segmentCopyPrefix(segment: number, position: number, toStem: string, ticket: number): number
   /** cells in: 1 segment, 2 position, 3 length. A private mapping of sealed bytes, checked to be readable; undefined on failure. */
   segmentWindow(): ArrayBuffer | undefined
-  /** Asks the helper to allocate and touch pages ahead of the tail and to prepare the next segment's file. */
+  /** Asks the helper to allocate and touch pages ahead of the tail and to prepare the next segment's file. Nobody is told of the outcome; on a simulated disk it is done before this returns. */
   segmentPrepareNext(segment: number): number
   /** cells out: see `StatCell`. */
   segmentStats(segment: number): number
@@ -109,29 +112,33 @@ export interface Addon {
   flushNow(segments: Uint32Array, flags: number): number
 
   // ---- Table of tails (native/tail/tail_table.h)
+  /** Answers a handle, or 0. A writer (take the store's lock first) is refused with `VARVE_LOCKED` while another one has it open. A reader that finds none gets `VARVE_NOT_FOUND`. */
   tailsOpen(kernel: number, path: string, write: boolean): number
   tailsClose(tails: number): number
   /** Slot of a log by name, claimed if new (writers) or found (readers); -1 when there is none. */
   tailsSlot(tails: number, name: string): number
   /** Publishes the log-level fields from cells (`TailCell`). The segment's own end is published by the append itself. */
   tailPublish(tails: number, slot: number): number
-  /** Leaves a consistent copy of a slot in cells (`TailCell`). */
+  /** Leaves a consistent copy of a slot in cells (`TailCell`). `VARVE_FAILED` when the writer stopped in the middle of writing it: only `version` is then filled in, to be watched until the next writer changes it. */
   tailRead(tails: number, slot: number): number
-  /** Wakes everyone who watches this slot. */
+  /** Wakes everyone who watches this slot: once per turn of the event loop after appends or `tailPublish`. Costs a system call only when somebody watches. */
   tailWake(tails: number, slot: number): number
-  /** Completes the ticket with 0 when the slot's version differs from `version`, or with a non-zero status after `timeoutMs`. Does not keep the process alive. */
+  /** Completes the ticket with 0 when the slot's version differs from `version`, with `VARVE_TIMED_OUT` after `timeoutMs` (at most a day; then look at the writer and the epoch), with `VARVE_CLOSED` when taken back or the table is closed. Does not keep the process alive. */
   tailWatch(tails: number, slot: number, version: number, timeoutMs: number, ticket: number): number
+  /** Completes a watch with `VARVE_CLOSED`. `VARVE_NOT_FOUND` when it has been completed already, even if the handler has not seen that yet. */
   tailUnwatch(ticket: number): number
-  /** True while a live process holds the writer's lock behind this table. */
+  /** True while a writer in any process has this table open. */
   tailWriterAlive(tails: number): boolean
 }
 
 export interface AddonFeatures {
+  /** Such as 'linux-glibc-x64'. */
   readonly platform: string
   readonly crc32c: 'pclmul' | 'sse4.2' | 'armv8' | 'portable'
   readonly populateWrite: boolean
   readonly futexWaitv: boolean
   readonly externalBuffers: boolean
+  /** 'address', 'thread' or ''. */
   readonly sanitizer: string
 }
 
@@ -150,6 +157,8 @@ export interface NativeErrorDetails {
 export interface NativeSegmentOptions {
   folder: string
   baseOffset: number
+  /** File name without extension; '' for the base offset in 20 digits. */
+  stem: string
   /** 'create' a new one, 'write' an existing one, 'read' it. */
   mode: 'create' | 'write' | 'read'
   backend: 'mapped' | 'pwrite'
@@ -254,7 +263,7 @@ export const scanRowsMax = 1024
 /** segmentSetEnd: in 1 segment, 2 end position, 3 next offset. */
 export const SetEndCell = { segment: 1, endPosition: 2, nextOffset: 3 } as const
 
-/** segmentStats out: 1 end position, 2 next offset, 3 max timestamp (-1 none), 4 offset of it, 5 offset index entries, 6 time index entries, 7 flushed end position, 8 file size, 9 allocated bytes, 10 first batch's max timestamp (-1 none), 11 stalls (appends that had to populate pages themselves), 12 mapped bytes. */
+/** segmentStats out: 1 end position, 2 next offset, 3 max timestamp (-1 none), 4 offset of it, 5 offset index entries, 6 time index entries, 7 flushed end position, 8 file size, 9 allocated bytes, 10 first batch's max timestamp (-1 none), 11 stalls (appends that had to populate pages themselves), 12 mapped bytes, 13 index damaged (0/1: entries did not match the log; both are ignored until rebuilt). */
 export const StatCell = {
   endPosition: 1,
   nextOffset: 2,
@@ -268,6 +277,7 @@ export const StatCell = {
   firstMaxTimestamp: 10,
   stalls: 11,
   mappedBytes: 12,
+  indexDamaged: 13,
 } as const
 
 export const FlushFlag = {
