@@ -24,6 +24,7 @@ export const errorKinds = {
   VARVE_FOREIGN_FOLDER: kind('the folder holds files that are not a log', false),
   VARVE_LOCKED: kind('another writer has the folder open', true),
   VARVE_FORMAT_TOO_NEW: kind('a file was written by a newer version of varve', false),
+  VARVE_BUSY: kind('the log is being truncated; try again when that is done', true),
   VARVE_CLOSED: kind('the handle is closed', false),
   VARVE_OFFSET_OUT_OF_RANGE: kind('the offset is below the log start or past the log end', false, 1),
   VARVE_RECORD_TOO_LARGE: kind('a batch is larger than max.message.bytes', false, 10),

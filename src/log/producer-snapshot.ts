@@ -12,6 +12,7 @@
  * see `ProducerEntry`. Pure: the caller reads and writes the file.
  */
 import { crc32c } from '../base/crc32c.ts'
+import { readInt64, writeInt64 } from '../base/int64.ts'
 import { VarveError } from '../errors.ts'
 import type { ProducerEntry } from './producer-states.ts'
 
@@ -32,11 +33,11 @@ export function encodeProducerSnapshot(entries: Iterable<ProducerEntry>): Uint8A
     view.setBigInt64(at, entry.producerId)
     view.setInt16(at + 8, entry.producerEpoch)
     view.setInt32(at + 10, entry.lastSequence)
-    view.setBigInt64(at + 14, BigInt(entry.lastOffset))
+    writeInt64(view, at + 14, entry.lastOffset)
     view.setInt32(at + 22, entry.offsetDelta)
-    view.setBigInt64(at + 26, BigInt(entry.timestamp))
+    writeInt64(view, at + 26, entry.timestamp)
     view.setInt32(at + 34, entry.coordinatorEpoch)
-    view.setBigInt64(at + 38, BigInt(entry.transactionFirstOffset))
+    writeInt64(view, at + 38, entry.transactionFirstOffset)
     at += entryBytes
   }
   view.setUint32(2, crc32c(bytes.subarray(checkedFrom)))
@@ -65,11 +66,11 @@ export function decodeProducerSnapshot(bytes: Uint8Array): ProducerEntry[] {
       producerId: view.getBigInt64(at),
       producerEpoch: view.getInt16(at + 8),
       lastSequence: view.getInt32(at + 10),
-      lastOffset: Number(view.getBigInt64(at + 14)),
+      lastOffset: readInt64(view, at + 14),
       offsetDelta: view.getInt32(at + 22),
-      timestamp: Number(view.getBigInt64(at + 26)),
+      timestamp: readInt64(view, at + 26),
       coordinatorEpoch: view.getInt32(at + 34),
-      transactionFirstOffset: Number(view.getBigInt64(at + 38)),
+      transactionFirstOffset: readInt64(view, at + 38),
     }
     if (entry.producerId < 0n || known.has(entry.producerId)) throw corrupt(`producer ${entry.producerId} is not new`)
     if (!isPlausible(entry)) throw corrupt(`the entry of producer ${entry.producerId} is out of bounds`)

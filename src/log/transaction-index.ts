@@ -12,6 +12,7 @@
  *
  * There is no checksum; the file is derived from the log and can be made anew. Pure: the caller does the I/O.
  */
+import { readInt64, writeInt64 } from '../base/int64.ts'
 import { VarveError } from '../errors.ts'
 import type { AbortedTransaction } from '../record/aborted-transactions.ts'
 
@@ -31,9 +32,9 @@ export function encodeTransactionIndex(entries: readonly TransactionIndexEntry[]
   for (const entry of entries) {
     view.setInt16(at, transactionIndexVersion)
     view.setBigInt64(at + 2, entry.producerId)
-    view.setBigInt64(at + 10, BigInt(entry.firstOffset))
-    view.setBigInt64(at + 18, BigInt(entry.lastOffset))
-    view.setBigInt64(at + 26, BigInt(entry.lastStableOffset))
+    writeInt64(view, at + 10, entry.firstOffset)
+    writeInt64(view, at + 18, entry.lastOffset)
+    writeInt64(view, at + 26, entry.lastStableOffset)
     at += transactionIndexEntryBytes
   }
   return bytes
@@ -55,9 +56,9 @@ export function decodeTransactionIndex(bytes: Uint8Array): TransactionIndexEntry
     if (version !== transactionIndexVersion) throw corrupt(at, `version ${version} is not known`)
     const entry: TransactionIndexEntry = {
       producerId: view.getBigInt64(at + 2),
-      firstOffset: Number(view.getBigInt64(at + 10)),
-      lastOffset: Number(view.getBigInt64(at + 18)),
-      lastStableOffset: Number(view.getBigInt64(at + 26)),
+      firstOffset: readInt64(view, at + 10),
+      lastOffset: readInt64(view, at + 18),
+      lastStableOffset: readInt64(view, at + 26),
     }
     const { firstOffset, lastOffset, lastStableOffset } = entry
     // The stable offset is at most the one after the marker; an older open transaction may hold it below our first.

@@ -164,11 +164,26 @@ export class RecordBatch implements BatchFrame, RecordOrigin {
       )
     }
     const start = this.position + headerBytes
-    const records = codec.decompress(this.memory.subarray(start, this.position + this.byteLength), maxDecompressedBytes)
+    const stored = this.memory.subarray(start, this.position + this.byteLength)
+    let records: Uint8Array
+    try {
+      records = codec.decompress(stored, maxDecompressedBytes)
+    } catch (error) {
+      throw this.located(error)
+    }
     this.decompressed = Buffer.isBuffer(records)
       ? records
       : Buffer.from(records.buffer, records.byteOffset, records.byteLength)
     return this.decompressed
+  }
+
+  /** A codec does not know which batch it was given; its error gets that here. */
+  private located(error: unknown): unknown {
+    if (!(error instanceof VarveError)) return error
+    return new VarveError(error.code, `the batch at offset ${this.baseOffset} cannot be read: ${error.message}`, {
+      details: { ...error.details, position: this.position, offset: this.baseOffset },
+      cause: error,
+    })
   }
 }
 

@@ -35,8 +35,8 @@ export class RecordCursor {
   private lastDelta = -1
   /** Inclusive. */
   private maxDelta = 0
-  /** NaN, or the one timestamp of all records (append time). */
-  private appendTimestamp = Number.NaN
+  /** All records have the batch's one timestamp, whatever their deltas say. */
+  private appendTime = false
 
   /**
    * Points the cursor before the first record.
@@ -49,10 +49,10 @@ export class RecordCursor {
     this.end = end
     this.remaining = batch.recordCount
     this.baseOffset = batch.baseOffset
-    this.baseTimestamp = batch.baseTimestamp
+    this.baseTimestamp = batch.isAppendTime ? batch.maxTimestamp : batch.baseTimestamp
     this.maxDelta = batch.lastOffset - batch.baseOffset
     this.lastDelta = -1
-    this.appendTimestamp = batch.isAppendTime ? batch.maxTimestamp : Number.NaN
+    this.appendTime = batch.isAppendTime
   }
 
   /**
@@ -66,14 +66,13 @@ export class RecordCursor {
       return false
     }
     const { bytes, position } = this
-    // One byte is by far the most common size of each number, so it is read in line; `undefined` past the end of the
-    // array is not below 0x80 and takes the careful way too.
+    // Most numbers take one or two bytes and are read in line; the others, and those past the end, take the careful way.
     let at = position
-    let byte = bytes[at]!
+    let short = shortVarint(bytes, at)
     let length: number
-    if (byte < 0x80) {
-      length = unzigzag(byte)
-      at++
+    if (short !== 0) {
+      length = shortValue(short)
+      at += shortSize(short)
     } else {
       length = this.int32(at)
       at = varintEnd
@@ -81,29 +80,29 @@ export class RecordCursor {
     const recordEnd = at + length
     if (length < 0 || recordEnd > this.end) throw this.fault(`record length ${length} does not fit the batch`)
     at++ // attributes: none are defined
-    byte = bytes[at]!
+    short = shortVarint(bytes, at)
     let timestampDelta: number
-    if (byte < 0x80) {
-      timestampDelta = unzigzag(byte)
-      at++
+    if (short !== 0) {
+      timestampDelta = shortValue(short)
+      at += shortSize(short)
     } else {
       timestampDelta = this.int64(at)
       at = varintEnd
     }
-    byte = bytes[at]!
+    short = shortVarint(bytes, at)
     let offsetDelta: number
-    if (byte < 0x80) {
-      offsetDelta = unzigzag(byte)
-      at++
+    if (short !== 0) {
+      offsetDelta = shortValue(short)
+      at += shortSize(short)
     } else {
       offsetDelta = this.int32(at)
       at = varintEnd
     }
-    byte = bytes[at]!
+    short = shortVarint(bytes, at)
     let keyBytes: number
-    if (byte < 0x80) {
-      keyBytes = unzigzag(byte)
-      at++
+    if (short !== 0) {
+      keyBytes = shortValue(short)
+      at += shortSize(short)
     } else {
       keyBytes = this.int32(at)
       at = varintEnd
@@ -117,12 +116,11 @@ export class RecordCursor {
       this.keyStart = -1
       this.keyEnd = -1
     }
-    if (at > recordEnd) throw this.fault('the key passes the end of the record')
-    byte = bytes[at]!
+    short = shortVarint(bytes, at)
     let valueBytes: number
-    if (byte < 0x80) {
-      valueBytes = unzigzag(byte)
-      at++
+    if (short !== 0) {
+      valueBytes = shortValue(short)
+      at += shortSize(short)
     } else {
       valueBytes = this.int32(at)
       at = varintEnd
@@ -136,25 +134,29 @@ export class RecordCursor {
       this.valueStart = -1
       this.valueEnd = -1
     }
-    if (at > recordEnd) throw this.fault('the value passes the end of the record')
-    byte = bytes[at]!
-    if (byte === 0) {
+    if (bytes[at] === 0) {
       this.headerCount = 0
       at++
       this.headersStart = at
     } else {
       at = this.skipHeaders(at, recordEnd)
     }
+    // Positions only grew, so that a field past the end of the record shows here.
     if (at !== recordEnd) throw this.fault(`fields end at ${at}, the record at ${recordEnd}`)
     if (offsetDelta <= this.lastDelta || offsetDelta > this.maxDelta) {
       throw this.fault(`offset delta ${offsetDelta} is not between ${this.lastDelta + 1} and ${this.maxDelta}`)
     }
     this.lastDelta = offsetDelta
     this.offset = this.baseOffset + offsetDelta
-    const appendTimestamp = this.appendTimestamp
-    const timestamp = Number.isNaN(appendTimestamp) ? this.baseTimestamp + timestampDelta : appendTimestamp
-    if (!Number.isSafeInteger(timestamp)) throw this.fault('the timestamp is not a safe integer')
-    this.timestamp = timestamp
+    if (this.appendTime) {
+      this.timestamp = this.baseTimestamp
+    } else {
+      const timestamp = this.baseTimestamp + timestampDelta
+      if (timestamp > Number.MAX_SAFE_INTEGER || timestamp < Number.MIN_SAFE_INTEGER) {
+        throw this.fault('the timestamp is not a safe integer')
+      }
+      this.timestamp = timestamp
+    }
     this.position = recordEnd
     this.remaining--
     return true
@@ -215,6 +217,22 @@ export interface BatchFrame {
 
 const noBytes = new Uint8Array(0)
 
-function unzigzag(byte: number): number {
-  return (byte >>> 1) ^ -(byte & 1)
+/**
+ * Reads a number of one or two bytes: its zigzag in the low 14 bits, its size above them, 0 when it is none of these
+ * (`undefined`, past the end of the array, is not below 0x80). Small enough to be inlined, and no allocation.
+ */
+function shortVarint(bytes: Uint8Array, at: number): number {
+  const first = bytes[at]!
+  if (first < 0x80) return first | 0x4000
+  const second = bytes[at + 1]!
+  return second < 0x80 ? (first & 0x7f) | (second << 7) | 0x8000 : 0
+}
+
+function shortValue(short: number): number {
+  const zigzag = short & 0x3fff
+  return (zigzag >>> 1) ^ -(zigzag & 1)
+}
+
+function shortSize(short: number): number {
+  return short >>> 14
 }

@@ -3,6 +3,9 @@
  */
 import { VarveError } from '../errors.ts'
 
+/** Called this way it takes two thirds of the time of `target.set(...)`. */
+const setBytes = Uint8Array.prototype.set
+
 /** Below this many characters a loop over the text beats a call into V8's string writer. */
 const shortText = 24
 /** Below this many bytes a loop beats `TypedArray.set`, which costs about 25 ns whatever it copies. */
@@ -18,7 +21,7 @@ export function dataBytes(data: unknown, what: string): number {
   if (typeof data === 'string') return textBytes(data)
   if (data === null) return -1
   if (data instanceof Uint8Array || isForeignBytes(data)) {
-    const size = data.byteLength
+    const size = data.length
     if (size === 0) requireAttached(data, what)
     return size
   }
@@ -41,7 +44,7 @@ export function writeData(target: Buffer, position: number, data: string | Uint8
   } else if (size < shortBytes) {
     for (let i = 0; i < size; i++) target[position + i] = data[i]!
   } else {
-    target.set(data, position)
+    setBytes.call(target, data, position)
   }
   return position + size
 }
@@ -86,5 +89,6 @@ export function nameOf(data: unknown): string {
   if (data === null) return 'null'
   if (typeof data !== 'object') return `a ${typeof data}`
   const name: unknown = data.constructor?.name
-  return typeof name === 'string' && name !== '' ? `a ${name}` : 'an object'
+  if (typeof name !== 'string' || name === '') return 'an object'
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`
 }

@@ -16,12 +16,15 @@ import { nearestName } from './nearest-name.ts'
  * Settings from options: every one that is not given has its default (or `base`'s value). A value of `undefined` counts
  * as not given.
  *
+ * @param otherNames Options that stood beside the settings and were taken out: meant, perhaps, by a mistyped one.
+ *
  * Throws `VARVE_INVALID_ARGUMENT`, naming the option (`details.option`), for an unknown name (with the nearest known
  * one, if there is one), a setting that is given by both names, a wrong type, or a value out of bounds.
  */
 export function parseLogSettings(
   options: LogSettingOptions | Readonly<Record<string, unknown>>,
   base: LogSettings = defaultLogSettings,
+  otherNames: readonly string[] = [],
 ): LogSettings {
   if (typeof options !== 'object' || options === null || Array.isArray(options))
     throw new VarveError('VARVE_INVALID_ARGUMENT', `Settings must be an object, not ${describe(options)}.`)
@@ -29,7 +32,7 @@ export function parseLogSettings(
   const settings: Record<string, unknown> = { ...base }
   for (const [option, value] of Object.entries(options)) {
     const name = logSettingName(option)
-    if (name === undefined) throw unknownSetting(option)
+    if (name === undefined) throw unknownSetting(option, otherNames)
     if (value === undefined) continue
     const other = given.get(name)
     if (other !== undefined) throw invalid(option, `Setting "${option}" was given as "${other}" too: pass one of them.`)
@@ -122,8 +125,8 @@ function isWithin({ min, max }: { min: number; max: number }, value: number): bo
   return value >= min && value <= max
 }
 
-function unknownSetting(option: string): VarveError {
-  const names = Object.entries(logSettingTable).flatMap(([name, { kafkaName }]) => [name, kafkaName])
+function unknownSetting(option: string, otherNames: readonly string[]): VarveError {
+  const names = Object.entries(logSettingTable).flatMap(([name, { kafkaName }]) => [name, kafkaName]).concat(otherNames)
   const nearest = nearestName(option, names)
   const hint = nearest === undefined ? '.' : `: did you mean "${nearest}"?`
   return invalid(option, `There is no setting "${option.slice(0, 80)}"${hint}`)

@@ -6,6 +6,7 @@
  * those that a crash left behind, end in zeros: an all-zero entry is no entry, since position 0 is never entered and a
  * time entry for offset 0 has a timestamp. Pure.
  */
+import { readInt64 } from '../base/int64.ts'
 import { VarveError } from '../errors.ts'
 
 export interface OffsetIndexEntry {
@@ -42,10 +43,10 @@ export function decodeTimeIndex(bytes: Uint8Array, segmentBaseOffset: number): T
   const entries: TimeIndexEntry[] = []
   const end = endOfEntries(bytes, 12)
   for (let at = 0; at < end; at += 12) {
-    const entry = { timestamp: Number(view.getBigInt64(at)), offset: segmentBaseOffset + view.getInt32(at + 8) }
+    const entry = { timestamp: readInt64(view, at), offset: segmentBaseOffset + view.getInt32(at + 8) }
     const before = entries.at(-1) ?? { timestamp: -1, offset: segmentBaseOffset - 1 }
     const rises = entry.timestamp > before.timestamp && entry.offset > before.offset
-    if (!rises || !Number.isSafeInteger(entry.timestamp)) throw corrupt('time', entries.length)
+    if (!rises) throw corrupt('time', entries.length)
     entries.push(entry)
   }
   return entries

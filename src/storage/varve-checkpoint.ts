@@ -30,6 +30,7 @@
  * payload is left from before and means nothing.
  */
 import { crc32c } from '../base/crc32c.ts'
+import { readInt64, writeInt64 } from '../base/int64.ts'
 import { VarveError } from '../errors.ts'
 
 export const varveCheckpointName = 'varve-checkpoint'
@@ -98,6 +99,29 @@ export interface CheckpointWrite {
   position: number
   bytes: Uint8Array
   file: CheckpointFile
+}
+
+/**
+ * A checkpoint that tells an offset and nothing of the segment that holds it: recovery then checks that whole segment.
+ * What Kafka's files say, and what holds while a segment is being exchanged.
+ */
+export function untrustedFrom(name: string, recoveryPoint: number, logStartOffset: number): LogCheckpoint {
+  return {
+    name,
+    recoveryPoint,
+    segmentBaseOffset: -1,
+    segmentPosition: 0,
+    logStartOffset,
+    highWatermark: recoveryPoint,
+    maxTimestamp: -1,
+    maxTimestampOffset: -1,
+    bytesSinceIndexEntry: 0,
+    indexEntries: 0,
+    indexCrc: 0,
+    timeIndexEntries: 0,
+    timeIndexCrc: 0,
+    leaderEpochsCrc: 0,
+  }
 }
 
 const magic = Uint8Array.of(0x76, 0x61, 0x72, 0x76, 0x65, 0x0d, 0x0a, 0x01)
@@ -175,7 +199,7 @@ function encodeSlot(payload: Uint8Array, generation: number, capacityBytes: numb
   view.setUint32(12, crc32c(bytes.subarray(0, 12)))
   view.setUint32(16, capacityBytes)
   view.setUint32(20, payload.length)
-  view.setBigUint64(24, BigInt(generation))
+  writeInt64(view, 24, generation)
   view.setUint32(32, crc32c(payload, crc32c(bytes.subarray(16, 32))))
   bytes.set(payload, headerBytes)
   return bytes
@@ -210,9 +234,9 @@ function readSlot(file: Uint8Array, position: number): Slot | undefined {
   if (view.getUint32(32) !== crc32c(payload, crc32c(bytes.subarray(16, 32)))) return undefined
   // The second slot begins where the capacity says, or it is not that of this file.
   if (position !== 0 && position !== capacityBytes) return undefined
-  const generation = Number(view.getBigUint64(24))
+  const generation = readInt64(view, 24)
   const checkpoint = decodePayload(payload)
-  if (checkpoint === undefined || !Number.isSafeInteger(generation)) return undefined
+  if (checkpoint === undefined || !(generation > 0)) return undefined
   return { checkpoint, generation, capacityBytes }
 }
 
@@ -235,7 +259,7 @@ function encodePayload({ kafkaFiles, logs }: Checkpoint): Uint8Array {
     at += 4
   }
   const put64 = (value: number) => {
-    view.setBigInt64(at, BigInt(value))
+    writeInt64(view, at, value)
     at += 8
   }
   const putName = (name: Uint8Array) => {
@@ -284,8 +308,8 @@ function decodePayload(bytes: Uint8Array): Checkpoint | undefined {
   }
   const take64 = () => {
     at += 8
-    const value = Number(view.getBigInt64(at - 8))
-    if (!Number.isSafeInteger(value) || value < -1) throw new RangeError('a number is out of bounds')
+    const value = readInt64(view, at - 8)
+    if (!(value >= -1)) throw new RangeError('a number is out of bounds')
     return value
   }
   const takeName = () => {

@@ -16,8 +16,15 @@ export function overLimit(compression: CompressionName, maxBytes: number): Varve
   })
 }
 
+/** `node:zlib` takes no limit below 1: this is where a limit of 0 is kept. */
+export function within(compression: CompressionName, maxBytes: number, result: Buffer): Buffer {
+  if (result.byteLength > maxBytes) throw overLimit(compression, maxBytes)
+  return result
+}
+
 /** Errors of `node:zlib` as ours. */
 export function fromZlib(compression: CompressionName, maxBytes: number, error: unknown): VarveError {
+  if (error instanceof VarveError) return error
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ERR_BUFFER_TOO_LARGE') return overLimit(compression, maxBytes)
   return badInput(compression, message, error)

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util'
 import { constants, gunzip, gunzipSync, gzip as gzipCallback, gzipSync } from 'node:zlib'
 import type { CompressionCodec } from '../../codecs.ts'
-import { fromZlib, overLimit } from './codec-errors.ts'
+import { fromZlib, within } from './codec-errors.ts'
 
 const gzipAsync = promisify(gzipCallback)
 const gunzipAsync = promisify(gunzip)
@@ -16,18 +16,16 @@ export const gzip: CompressionCodec = {
   canCompress: true,
   compress: (bytes) => gzipSync(bytes, { level }),
   decompress(bytes, maxBytes) {
-    if (maxBytes < 1) throw overLimit('gzip', maxBytes)
     try {
-      return gunzipSync(bytes, { maxOutputLength: maxBytes })
+      return within('gzip', maxBytes, gunzipSync(bytes, { maxOutputLength: Math.max(maxBytes, 1) }))
     } catch (error) {
       throw fromZlib('gzip', maxBytes, error)
     }
   },
   compressAsync: (bytes) => gzipAsync(bytes, { level }),
   async decompressAsync(bytes, maxBytes) {
-    if (maxBytes < 1) throw overLimit('gzip', maxBytes)
     try {
-      return await gunzipAsync(bytes, { maxOutputLength: maxBytes })
+      return within('gzip', maxBytes, await gunzipAsync(bytes, { maxOutputLength: Math.max(maxBytes, 1) }))
     } catch (error) {
       throw fromZlib('gzip', maxBytes, error)
     }

@@ -6,8 +6,8 @@
  */
 import { badInput } from './codec-errors.ts'
 
-/** A copy of at most 64 bytes takes 2 bytes at least (three with offsets of 16 bits): no block expands further. */
-const expansionMax = 32
+/** A copy of up to 11 bytes takes two, one of up to 64 takes three: no block expands further. */
+const expansionMax = 22
 
 /** The size that a block says it has when decoded, and where its elements start. */
 export interface BlockHeader {

@@ -3,7 +3,7 @@ import * as zlib from 'node:zlib'
 import { VarveError } from '../../../errors.ts'
 import type { CompressionCodec } from '../../codecs.ts'
 import { decompressWithinBounds } from './bounded-zstd.ts'
-import { badInput, fromZlib, overLimit } from './codec-errors.ts'
+import { badInput, fromZlib, overLimit, within } from './codec-errors.ts'
 import { readZstdFrame, type ZstdFrame } from './zstd-frame.ts'
 
 type Decompress = (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer
@@ -33,7 +33,7 @@ export function zstdCodec(native: NativeZstd | undefined): CompressionCodec {
       const frame = frameWithin(bytes, maxBytes)
       try {
         if (native === undefined) return decompressWithinBounds(bytes, frame, maxBytes)
-        return native.zstdDecompressSync(bytes, { maxOutputLength: Math.max(maxBytes, 1) })
+        return within('zstd', maxBytes, native.zstdDecompressSync(bytes, { maxOutputLength: Math.max(maxBytes, 1) }))
       } catch (error) {
         throw coded(error, maxBytes)
       }
@@ -42,7 +42,8 @@ export function zstdCodec(native: NativeZstd | undefined): CompressionCodec {
       const frame = frameWithin(bytes, maxBytes)
       try {
         if (native === undefined) return decompressWithinBounds(bytes, frame, maxBytes)
-        return await promisify(native.zstdDecompress)(bytes, { maxOutputLength: Math.max(maxBytes, 1) })
+        const decompress = promisify(native.zstdDecompress)
+        return within('zstd', maxBytes, await decompress(bytes, { maxOutputLength: Math.max(maxBytes, 1) }))
       } catch (error) {
         throw coded(error, maxBytes)
       }

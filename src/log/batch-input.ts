@@ -1,0 +1,162 @@
+import { readInt64 } from '../base/int64.ts'
+import { VarveError } from '../errors.ts'
+import { BatchBuilder } from '../record/batch-builder.ts'
+import { HeaderField, headerBytes, headerFault, lengthOverhead } from '../record/batch-header.ts'
+import { AppendFlag } from '../storage/segment.ts'
+import { noProducerId } from './batch-fields.ts'
+import type { ProducerBatch } from './producer-states.ts'
+
+/** What can be appended: a builder with records in it, the bytes of whole batches, or a list of either. */
+export type Appendable = BatchBuilder | Uint8Array | readonly (BatchBuilder | Uint8Array)[]
+
+/** One list holds at most so many batches: the plan of an append is made in one go. */
+const batchCountMax = 10_000
+
+/**
+ * Turns what a caller passed into one range of bytes and the header fields of each batch in it.
+ *
+ * One instance serves all appends of a log, one at a time: its fields are filled anew by `load`, and its batch objects
+ * are used again, so a steady append allocates nothing here. Memory that somebody else could change meanwhile (a
+ * SharedArrayBuffer) is copied first: what was validated is what is written.
+ */
+export class BatchInput {
+  bytes: Uint8Array = Buffer.alloc(0)
+  length = 0
+  /** `AppendFlag`s that these bytes need. */
+  flags = 0
+  /** The bytes are memory of ours or of a builder, into which the native append may stamp. */
+  scratch = false
+  readonly batches: ProducerBatch[] = []
+  readonly #pool: ProducerBatch[] = []
+  #view: DataView = new DataView(this.bytes.buffer as ArrayBuffer)
+
+  load(appendable: Appendable): this {
+    if (appendable instanceof BatchBuilder) return this.#loadBuilder(appendable)
+    if (appendable instanceof Uint8Array) return this.#loadBytes(appendable)
+    if (Array.isArray(appendable)) return this.#loadList(appendable as readonly (BatchBuilder | Uint8Array)[])
+    throw new VarveError(
+      'VARVE_INVALID_ARGUMENT',
+      'A batch must be a BatchBuilder, a Uint8Array that holds whole record batches, or an array of these.',
+      { details: { argument: 'batch' } },
+    )
+  }
+
+  #loadBuilder(builder: BatchBuilder): this {
+    const length = builder.finish()
+    const { bytes } = builder
+    if (bytes !== this.bytes) this.#use(bytes)
+    this.length = length
+    this.flags = AppendFlag.setCrc
+    this.scratch = true
+    this.batches.length = 0
+    this.#readHeader(0)
+    return this
+  }
+
+  #loadBytes(bytes: Uint8Array): this {
+    const shared = typeof SharedArrayBuffer !== 'undefined' && bytes.buffer instanceof SharedArrayBuffer
+    this.#use(shared ? Buffer.from(bytes) : bytes)
+    this.length = this.bytes.byteLength
+    this.flags = AppendFlag.checkRecords
+    this.scratch = shared
+    this.#readHeaders()
+    return this
+  }
+
+  #loadList(list: readonly (BatchBuilder | Uint8Array)[]): this {
+    const parts = list.map((item) => {
+      if (item instanceof BatchBuilder) return item.build()
+      if (item instanceof Uint8Array) return item
+      throw new VarveError('VARVE_INVALID_ARGUMENT', 'Each batch of a list must be a BatchBuilder or a Uint8Array.', {
+        details: { argument: 'batch' },
+      })
+    })
+    this.#use(Buffer.concat(parts))
+    this.length = this.bytes.byteLength
+    this.flags = AppendFlag.checkRecords
+    this.scratch = true
+    this.#readHeaders()
+    return this
+  }
+
+  #use(bytes: Uint8Array): void {
+    this.bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+
+  #readHeaders(): void {
+    this.batches.length = 0
+    let position = 0
+    while (position < this.length) {
+      const fault =
+        this.batches.length === batchCountMax
+          ? `there are more than ${batchCountMax} batches`
+          : headerFault(this.#view, position, this.length)
+      if (fault !== undefined) {
+        throw new VarveError(
+          'VARVE_INVALID_RECORD',
+          `The batch at byte ${position} of an append was refused: ${fault}.`,
+          {
+            details: { position, batchIndex: this.batches.length, reason: fault },
+          },
+        )
+      }
+      position += this.#readHeader(position)
+    }
+    if (this.batches.length === 0) {
+      throw new VarveError('VARVE_INVALID_RECORD', 'There is no batch in what was passed to append.')
+    }
+  }
+
+  /** @returns size of the batch. */
+  #readHeader(position: number): number {
+    const view = this.#view
+    const batch = this.#next()
+    const sizeBytes = view.getInt32(position + HeaderField.length) + lengthOverhead
+    batch.baseOffset = readInt64(view, position + HeaderField.baseOffset)
+    batch.sizeBytes = sizeBytes
+    batch.leaderEpoch = view.getInt32(position + HeaderField.leaderEpoch)
+    batch.attributes = view.getInt16(position + HeaderField.attributes)
+    batch.lastOffsetDelta = view.getInt32(position + HeaderField.lastOffsetDelta)
+    batch.baseTimestamp = readInt64(view, position + HeaderField.baseTimestamp)
+    batch.maxTimestamp = readInt64(view, position + HeaderField.maxTimestamp)
+    // A bigint costs an allocation: made only for a batch that has a producer.
+    const none =
+      view.getInt32(position + HeaderField.producerId) === -1 &&
+      view.getInt32(position + HeaderField.producerId + 4) === -1
+    batch.producerId = none ? noProducerId : view.getBigInt64(position + HeaderField.producerId)
+    batch.producerEpoch = view.getInt16(position + HeaderField.producerEpoch)
+    batch.baseSequence = view.getInt32(position + HeaderField.baseSequence)
+    batch.recordCount = view.getInt32(position + HeaderField.recordCount)
+    batch.marker = undefined
+    return sizeBytes
+  }
+
+  #next(): ProducerBatch {
+    const index = this.batches.length
+    let batch = this.#pool[index]
+    if (batch === undefined) {
+      batch = emptyBatch()
+      this.#pool.push(batch)
+    }
+    this.batches.push(batch)
+    return batch
+  }
+}
+
+export function emptyBatch(): ProducerBatch {
+  return {
+    baseOffset: 0,
+    lastOffsetDelta: 0,
+    sizeBytes: headerBytes,
+    leaderEpoch: 0,
+    attributes: 0,
+    baseTimestamp: -1,
+    maxTimestamp: -1,
+    producerId: noProducerId,
+    producerEpoch: -1,
+    baseSequence: -1,
+    recordCount: 0,
+    marker: undefined,
+  }
+}

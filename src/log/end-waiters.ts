@@ -1,0 +1,76 @@
+import type { Clock } from '../env/clock.ts'
+
+export interface WaitOptions {
+  /** Gives up after this long and answers false. Default: waits for ever. */
+  timeoutMs?: number
+  /** Gives up by rejecting with the signal's reason. */
+  signal?: AbortSignal
+}
+
+interface Waiter {
+  /** Answered once the end lies past this offset. */
+  readonly offset: number
+  settle(moved: boolean): void
+}
+
+/**
+ * Those on this thread who wait for a log's end to move past an offset. They are answered once per burst of appends, not
+ * once per append. Bounded by the number of pending `waitFor` calls.
+ */
+export class EndWaiters {
+  readonly #clock: Clock
+  readonly #waiters = new Set<Waiter>()
+  #scheduled = false
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** How many wait; an append looks at it before it does anything else. */
+  get count(): number {
+    return this.#waiters.size
+  }
+
+  /** Answers true when the end has moved past `offset`, false after the timeout or when the log was closed. */
+  wait(offset: number, options: WaitOptions = {}): Promise<boolean> {
+    const { signal, timeoutMs } = options
+    if (signal?.aborted) return Promise.reject(signal.reason)
+    return new Promise((resolve, reject) => {
+      const timer = timeoutMs === undefined ? null : this.#clock.after(timeoutMs, () => waiter.settle(false))
+      const abort = (): void => {
+        finish()
+        reject(signal!.reason)
+      }
+      const finish = (): void => {
+        this.#waiters.delete(waiter)
+        timer?.cancel()
+        signal?.removeEventListener('abort', abort)
+      }
+      const waiter: Waiter = {
+        offset,
+        settle(moved) {
+          finish()
+          resolve(moved)
+        },
+      }
+      this.#waiters.add(waiter)
+      signal?.addEventListener('abort', abort, { once: true })
+    })
+  }
+
+  /** The end moved. `endOffset` is asked when the burst is over, so that the answer counts all of it. */
+  moved(endOffset: () => number): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    this.#clock.soon(() => {
+      this.#scheduled = false
+      const end = endOffset()
+      for (const waiter of [...this.#waiters]) if (waiter.offset < end) waiter.settle(true)
+    })
+  }
+
+  /** Nothing more will come: answers everybody with false. */
+  close(): void {
+    for (const waiter of [...this.#waiters]) waiter.settle(false)
+  }
+}

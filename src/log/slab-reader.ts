@@ -1,0 +1,117 @@
+import { VarveError } from '../errors.ts'
+import type { Segment } from '../storage/segment.ts'
+import type { SegmentList } from './segment-list.ts'
+
+/** Default size of one read: small enough to stay in the processor's cache, large enough that the crossing is nothing. */
+export const slabBytes = 64 * 1024
+
+/** How far a read may go. */
+export interface ReadBounds {
+  /** Lowest offset that may be read. */
+  readonly logStartOffset: number
+  /** Exclusive: batches that start at or past it are left out. */
+  readonly endOffset: number
+  /** Base offset of the active segment. */
+  readonly activeBaseOffset: number
+  /** Bytes of the active segment that are published, exclusive; -1 when nobody says, then all that is whole counts. */
+  readonly activeEndPosition: number
+}
+
+/** Whole batches, one after another, in memory that belongs to the caller. */
+export interface Slab {
+  readonly bytes: Uint8Array
+  readonly batchCount: number
+  /** Offset after the last record; where the next read starts. Equal to the offset asked for when there is nothing yet. */
+  readonly nextOffset: number
+}
+
+const nothing = Buffer.alloc(0)
+
+/**
+ * Reads whole batches from several segments, remembering where it stood: a sequential reader pays no index lookup.
+ * One instance serves one log or one live reader; not for use from several threads.
+ */
+export class SlabReader {
+  readonly #list: SegmentList
+  readonly #bound = { endPosition: -1, endOffset: -1 }
+  /** Where the last read ended, so that the next one need not look it up. */
+  #hintSegment: Segment | null = null
+  #hintOffset = -1
+  #hintPosition = -1
+  /** Reused while reads stay small, see `#keep`. */
+  #spare: Buffer | null = null
+
+  constructor(list: SegmentList) {
+    this.#list = list
+  }
+
+  /**
+   * Reads from the batch that holds `offset` on; the first batch may begin below it, and comes whole even when it is
+   * larger than `maxBytes`.
+   * @throws VARVE_OFFSET_OUT_OF_RANGE below the log start or past the end; VARVE_CORRUPT with
+   * `details { path, position, offset, nextGoodOffset }`.
+   */
+  read(offset: number, maxBytes: number, bounds: ReadBounds): Slab {
+    if (offset < bounds.logStartOffset || offset > bounds.endOffset) throw outOfRange(offset, bounds)
+    let index = this.#list.indexFor(offset)
+    if (index < 0) throw outOfRange(offset, bounds)
+    for (let from = offset; from < bounds.endOffset && index < this.#list.length; index++) {
+      const slab = this.#readSegment(index, from, maxBytes, bounds)
+      if (slab !== null) return slab
+      // Nothing at or past `from` in this segment (a gap, or its end): go on in the next.
+      if (index + 1 < this.#list.length) from = Math.max(from, this.#list.baseOffsetAt(index + 1))
+    }
+    return { bytes: nothing, batchCount: 0, nextOffset: offset }
+  }
+
+  /** Forgets the remembered place: files were exchanged. */
+  forget(): void {
+    this.#hintSegment = null
+    this.#hintPosition = -1
+  }
+
+  #readSegment(index: number, offset: number, maxBytes: number, bounds: ReadBounds): Slab | null {
+    const segment = this.#list.at(index)
+    const bound = this.#bound
+    bound.endPosition = segment.baseOffset === bounds.activeBaseOffset ? bounds.activeEndPosition : -1
+    bound.endOffset = bounds.endOffset
+    const hint = segment === this.#hintSegment && offset === this.#hintOffset ? this.#hintPosition : -1
+    let slab = this.#spare !== null && this.#spare.length >= maxBytes ? this.#spare : Buffer.allocUnsafeSlow(maxBytes)
+    let fill = segment.read(offset, slab, maxBytes, bound, hint)
+    if (fill === null) {
+      slab = Buffer.allocUnsafeSlow(segment.neededBytes)
+      fill = segment.read(offset, slab, slab.length, bound, hint)
+      if (fill === null) throw segment.failure('read')
+    }
+    if (fill.batchCount === 0) {
+      this.#spare = slab
+      return null
+    }
+    this.#hintSegment = segment
+    this.#hintOffset = fill.nextOffset
+    this.#hintPosition = fill.nextPosition
+    return { bytes: this.#keep(slab, fill.bytes), batchCount: fill.batchCount, nextOffset: fill.nextOffset }
+  }
+
+  /** A slab that is mostly empty is copied out and used again: a follower of a slow log would pin 64 KiB for each record. */
+  #keep(slab: Buffer, bytes: number): Uint8Array {
+    if (bytes * 4 > slab.length) {
+      this.#spare = null
+      return slab.subarray(0, bytes)
+    }
+    this.#spare = slab
+    const exact = Buffer.allocUnsafeSlow(bytes)
+    exact.set(slab.subarray(0, bytes))
+    return exact
+  }
+}
+
+function outOfRange(offset: number, bounds: ReadBounds): VarveError {
+  const { logStartOffset, endOffset } = bounds
+  return new VarveError(
+    'VARVE_OFFSET_OUT_OF_RANGE',
+    `Offset ${offset} is outside of the log, which holds offsets from ${logStartOffset} up to, not including, ${endOffset}. ` +
+      'Read from logStartOffset for the oldest record, or from logEndOffset to wait for the next.',
+    { details: { offset, logStartOffset, logEndOffset: endOffset } },
+  )
+}

@@ -1,0 +1,206 @@
+import type { Logger } from '../env/logger.ts'
+import { VarveError } from '../errors.ts'
+import type { Disk } from './disk.ts'
+import {
+  decodeOffsetCheckpoint,
+  encodeOffsetCheckpoint,
+  logStartCheckpointName,
+  type PartitionOffset,
+  recoveryPointCheckpointName,
+  replicationCheckpointName,
+} from './kafka-checkpoint.ts'
+import { type LogLocation, lockName, tailsName } from './log-location.ts'
+import { failureOf } from './native/failure.ts'
+import { parsePartitionFolderName } from './segment-names.ts'
+import { type TailSlot, TailTable } from './tails.ts'
+import {
+  type CheckpointFile,
+  type LogCheckpoint,
+  planCheckpointWrite,
+  readCheckpoint,
+  untrustedFrom,
+  varveCheckpointName,
+} from './varve-checkpoint.ts'
+
+/** Kafka's sign of a clean close, which its next start takes away. */
+const cleanShutdownName = '.kafka_cleanshutdown'
+
+/**
+ * What the logs of one root share: the writer's lock, the table of tails, and the checkpoint that says what of each log
+ * is known to be on disk.
+ *
+ * Our own checkpoint is the authority. Kafka's text files, which carry no checksum, are written beside it in a data
+ * folder, so that Kafka can take over. On opening, a text file that differs from what we wrote means that Kafka wrote
+ * last, or damage: then of both recovery points the lower one counts, which is safe either way.
+ *
+ * One instance per root, owned by the thread that opened it.
+ */
+export class LogRoot {
+  readonly disk: Disk
+  readonly folder: string
+  readonly tails: TailTable
+  readonly #logger: Logger
+  readonly #lock: number
+  readonly #logs = new Map<string, LogCheckpoint>()
+  readonly #kafkaLayout: boolean
+  /** Content of Kafka's sign of a clean close, to put it back when we close cleanly; null when there was none. */
+  readonly #cleanShutdown: Uint8Array | null
+  #file: CheckpointFile | undefined
+  #closed = false
+
+  private constructor(disk: Disk, folder: string, kafkaLayout: boolean, lock: number, logger: Logger) {
+    this.disk = disk
+    this.folder = folder
+    this.#kafkaLayout = kafkaLayout
+    this.#lock = lock
+    this.#logger = logger
+    const table = TailTable.open(disk, `${folder}/${tailsName}`, 'write')
+    if (table === null) throw new VarveError('VARVE_IO', `No table of tails could be made in ${folder}.`)
+    this.tails = table
+    this.#readOwnCheckpoint()
+    this.#cleanShutdown = kafkaLayout ? disk.readFile(`${folder}/${cleanShutdownName}`) : null
+    if (kafkaLayout) this.#readKafkaCheckpoints()
+    // From here on a crash must look like one to Kafka too.
+    if (this.#cleanShutdown !== null) disk.remove(`${folder}/${cleanShutdownName}`)
+  }
+
+  /**
+   * Takes the root for writing.
+   * @param holder Text for whoever is refused: which process this is.
+   * @throws VARVE_LOCKED (naming the holder) when another writer has it, in this process or another one.
+   */
+  static open(disk: Disk, location: LogLocation, holder: string, logger: Logger): LogRoot {
+    const path = `${location.root}/${lockName}`
+    const lock = disk.addon.lock(disk.kernel, path, holder)
+    if (lock === 0) throw lockFailure(disk, location.root)
+    try {
+      return new LogRoot(disk, location.root, location.logName !== '', lock, logger)
+    } catch (failure) {
+      disk.addon.unlock(lock)
+      throw failure
+    }
+  }
+
+  /** What is known to be on disk of a log; null when nothing is. */
+  checkpointOf(logName: string): LogCheckpoint | null {
+    return this.#logs.get(logName) ?? null
+  }
+
+  tailSlot(logName: string): TailSlot | null {
+    return this.tails.slot(logName)
+  }
+
+  /** Enters what is now on disk of a log; `write` makes it durable. */
+  put(checkpoint: LogCheckpoint): void {
+    this.#logs.set(checkpoint.name, checkpoint)
+  }
+
+  /** Writes and flushes the checkpoint: one write into the slot that is not in use. */
+  write(): void {
+    const kafkaFiles = this.#kafkaLayout ? this.#writeKafkaCheckpoints() : []
+    const plan = planCheckpointWrite({ kafkaFiles, logs: [...this.#logs.values()] }, this.#file)
+    const path = `${this.folder}/${varveCheckpointName}`
+    if (plan.kind === 'replace') this.disk.replaceFile(path, plan.bytes)
+    else this.disk.writeFileAt(path, plan.position, plan.bytes, true)
+    this.#file = plan.file
+  }
+
+  /** Gives the root back. `clean`: every log was flushed and its checkpoint written. */
+  close(clean: boolean): void {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      if (clean && this.#cleanShutdown !== null) {
+        this.disk.replaceFile(`${this.folder}/${cleanShutdownName}`, this.#cleanShutdown)
+      }
+    } finally {
+      this.tails.close()
+      this.disk.addon.unlock(this.#lock)
+    }
+  }
+
+  #readOwnCheckpoint(): void {
+    const path = `${this.folder}/${varveCheckpointName}`
+    const bytes = this.disk.readFile(path)
+    if (bytes === null) return
+    try {
+      const read = readCheckpoint(bytes)
+      this.#file = read.file
+      this.#kafkaFilesWritten = new Map(read.checkpoint.kafkaFiles.map(({ name, crc }) => [name, crc]))
+      for (const log of read.checkpoint.logs) this.#logs.set(log.name, log)
+      if (read.otherDamaged) this.#logger.warn('one slot of the checkpoint is damaged; the other one serves', { path })
+    } catch (failure) {
+      if (!(failure instanceof VarveError) || failure.code !== 'VARVE_CORRUPT') throw failure
+      this.#logger.warn('the checkpoint is damaged: logs are checked from their start', { path })
+    }
+  }
+
+  #kafkaFilesWritten = new Map<string, number>()
+
+  #readKafkaCheckpoints(): void {
+    const recovery = this.#readKafkaFile(recoveryPointCheckpointName)
+    const starts = this.#readKafkaFile(logStartCheckpointName)
+    for (const [name, offset] of recovery.offsets) {
+      const own = this.#logs.get(name)
+      if (own === undefined) this.#logs.set(name, untrustedFrom(name, offset, starts.offsets.get(name) ?? 0))
+      else if (recovery.changed && offset < own.recoveryPoint) this.#logs.set(name, { ...own, recoveryPoint: offset })
+    }
+    if (!starts.changed) return
+    for (const [name, offset] of starts.offsets) {
+      const own = this.#logs.get(name)
+      if (own !== undefined && offset > own.logStartOffset) this.#logs.set(name, { ...own, logStartOffset: offset })
+    }
+  }
+
+  /** A file of Kafka's, by partition folder name; `changed` when it is not as we wrote it. */
+  #readKafkaFile(name: string): { offsets: Map<string, number>; changed: boolean } {
+    const bytes = this.disk.readFile(`${this.folder}/${name}`)
+    if (bytes === null) return { offsets: new Map(), changed: false }
+    const changed = this.#kafkaFilesWritten.get(name) !== this.disk.addon.crc32c(bytes, 0)
+    try {
+      const entries = decodeOffsetCheckpoint(Buffer.from(bytes).toString('utf8'))
+      return { offsets: new Map(entries.map((e) => [`${e.topic}-${e.partition}`, e.offset])), changed }
+    } catch (failure) {
+      this.#logger.warn(`${name} cannot be read and is ignored`, { folder: this.folder, failure })
+      return { offsets: new Map(), changed: false }
+    }
+  }
+
+  /** Writes Kafka's files with our logs' offsets in them; partitions that are not ours keep theirs. */
+  #writeKafkaCheckpoints(): { name: string; crc: number }[] {
+    const logs = [...this.#logs.values()]
+    const files: [name: string, ours: Map<string, number>][] = [
+      [recoveryPointCheckpointName, new Map(logs.map((log) => [log.name, log.recoveryPoint]))],
+      [replicationCheckpointName, new Map(logs.map((log) => [log.name, log.highWatermark]))],
+      [
+        logStartCheckpointName,
+        new Map(logs.filter((log) => log.logStartOffset > 0).map((log) => [log.name, log.logStartOffset])),
+      ],
+    ]
+    return files.map(([name, ours]) => {
+      const merged = new Map([...this.#readKafkaFile(name).offsets, ...ours])
+      const entries: PartitionOffset[] = []
+      for (const [folderName, offset] of merged) {
+        const partition = parsePartitionFolderName(folderName)
+        if (partition !== undefined) entries.push({ ...partition, offset })
+      }
+      const bytes = Buffer.from(encodeOffsetCheckpoint(entries))
+      this.disk.replaceFile(`${this.folder}/${name}`, bytes)
+      const crc = this.disk.addon.crc32c(bytes, 0)
+      this.#kafkaFilesWritten.set(name, crc)
+      return { name, crc }
+    })
+  }
+}
+
+function lockFailure(disk: Disk, folder: string): VarveError {
+  const failure = failureOf(disk.addon, `take the lock of ${folder}`)
+  if (failure.code !== 'VARVE_LOCKED') return failure
+  const holder = disk.addon.lastError().message
+  return new VarveError(
+    'VARVE_LOCKED',
+    `${folder} is open for writing already, by ${holder === '' ? 'a process that does not tell' : holder}. ` +
+      'A folder has one writer: close it there first, or open it here with mode: "read" to follow it live.',
+    { details: { path: folder, holder } },
+  )
+}

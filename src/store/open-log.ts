@@ -1,0 +1,209 @@
+import { resolve } from 'node:path'
+import { threadId } from 'node:worker_threads'
+import type { Clock } from '../env/clock.ts'
+import { type Logger, silentLogger } from '../env/logger.ts'
+import { systemClock } from '../env/node/clock.ts'
+import { compressionCodecs } from '../env/node/codecs/index.ts'
+import { VarveError } from '../errors.ts'
+import { Log } from '../log/log.ts'
+import { LogReader } from '../log/log-reader.ts'
+import { type RecoveredLog, type RecoveryProgress, recoverLog } from '../log/recovery.ts'
+import type { LogSettingOptions, LogSettings } from '../settings/log-settings.ts'
+import { parseLogSettings } from '../settings/parse-log-settings.ts'
+import { Disk } from '../storage/disk.ts'
+import { type LogLocation, locateLog } from '../storage/log-location.ts'
+import { LogRoot } from '../storage/log-root.ts'
+import type { SegmentOptions } from '../storage/segment.ts'
+import { readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
+
+/** How a log is opened, beside its settings. */
+export interface OpenOptions {
+  /** 'write' (the default) makes the folder if it is missing, and is the folder's one writer. 'read' attaches to a log that another thread or process may be writing, and changes nothing. */
+  readonly mode?: 'write' | 'read' | undefined
+  /**
+   * How files are written: 'mapped' stores into memory maps, 'pwrite' makes system calls. Default: mapped where the file
+   * system overwrites in place, else pwrite. The environment variable VARVE_BACKEND sets another default.
+   */
+  readonly backend?: 'mapped' | 'pwrite' | undefined
+  /** Told while the log is checked after a crash. */
+  readonly onProgress?: ((progress: RecoveryProgress) => void) | undefined
+  /** Gets what no caller waits to hear; default: nobody does. */
+  readonly logger?: Logger | undefined
+  /** For tests: the clock that moves retention, timeouts and time stamps. */
+  readonly clock?: Clock | undefined
+  /** For tests: a simulated disk. */
+  readonly disk?: Disk | undefined
+}
+
+export type WriteOptions = OpenOptions & LogSettingOptions
+export type ReadOptions = Omit<OpenOptions, 'mode'> & LogSettingOptions & { readonly mode: 'read' }
+
+const openOptionNames = ['mode', 'backend', 'onProgress', 'logger', 'clock', 'disk'] as const
+
+/**
+ * Opens the log in a folder, for writing or, with `mode: 'read'`, to follow it live.
+ *
+ * @param folder Path of a folder; made, with its parents, when opened for writing.
+ * @param options Settings of the log by either name (`retention.ms` or `retentionMs`), and how to open it.
+ * @returns A log whose every record was checked where the last writer may have left damage.
+ * @throws VARVE_INVALID_ARGUMENT (naming the option and the one that was meant), VARVE_LOCKED (naming the holder),
+ * VARVE_NOT_A_FOLDER, VARVE_FOREIGN_FOLDER, VARVE_PERMISSION, VARVE_READ_ONLY, VARVE_FORMAT_TOO_NEW, VARVE_CORRUPT,
+ * VARVE_NOT_FOUND (read mode). Nothing was changed, except that a folder may have been made.
+ * Cost: after a clean close a few small reads; after a crash a pass over what was appended since the last checkpoint
+ * (at most `checkpoint.interval.bytes`, 64 MiB, and what came while it was being written).
+ */
+export function openLog(folder: string, options: ReadOptions): Promise<LogReader>
+export function openLog(folder: string, options?: WriteOptions): Promise<Log>
+export async function openLog(folder: string, options: WriteOptions | ReadOptions = {}): Promise<Log | LogReader> {
+  const { open, settings } = parseOptions(folder, options)
+  const disk = open.disk ?? Disk.real()
+  const clock = open.clock ?? systemClock
+  const logger = open.logger ?? silentLogger
+  const path = disk.simulated ? folder : resolve(folder)
+  if (open.mode === 'read') return openReader(disk, clock, path, settings)
+  const known = disk.stat(path)
+  if (known !== null && !known.folder) throw notAFolder(path)
+  if (known === null) disk.makeFolder(path)
+  const location = locateLog(disk, path)
+  const root = LogRoot.open(disk, location, holderText(), logger)
+  try {
+    const tail = root.tailSlot(location.logName)
+    const segmentOptions = segmentOptionsFor(disk, path, settings, open.backend)
+    const recover = (): RecoveredLog =>
+      recoverLog({
+        disk,
+        folder: path,
+        checkpoint: root.checkpointOf(location.logName),
+        segmentOptions,
+        tail,
+        allowGaps: settings.cleanupPolicy.includes('compact'),
+        logger,
+        onProgress: open.onProgress,
+      })
+    return new Log({
+      root,
+      clock,
+      logger,
+      location,
+      settings,
+      segmentOptions,
+      codecs: compressionCodecs,
+      tail,
+      recover,
+    })
+  } catch (failure) {
+    root.close(false)
+    throw failure
+  }
+}
+
+function openReader(disk: Disk, clock: Clock, path: string, settings: LogSettings): LogReader {
+  const known = disk.stat(path)
+  if (known === null) {
+    throw new VarveError(
+      'VARVE_NOT_FOUND',
+      `There is no folder ${path}. A reader makes nothing: check the path, or open it for writing first.`,
+      {
+        details: { path },
+      },
+    )
+  }
+  if (!known.folder) throw notAFolder(path)
+  const location = locateLog(disk, path)
+  return new LogReader({
+    disk,
+    clock,
+    location,
+    segmentOptions: segmentOptionsFor(disk, path, settings, 'pwrite'),
+    logStartOffset: () => checkpointedLogStart(disk, location),
+    codecs: compressionCodecs,
+  })
+}
+
+/** What the last checkpoint says: for a reader of a log that nobody writes. */
+function checkpointedLogStart(disk: Disk, location: LogLocation): number {
+  const bytes = disk.readFile(`${location.root}/${varveCheckpointName}`)
+  if (bytes === null) return 0
+  try {
+    const { logs } = readCheckpoint(bytes).checkpoint
+    return logs.find(({ name }) => name === location.logName)?.logStartOffset ?? 0
+  } catch (failure) {
+    if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return 0
+    throw failure
+  }
+}
+
+function parseOptions(folder: string, options: object): { open: OpenOptions; settings: LogSettings } {
+  if (typeof folder !== 'string' || folder === '' || folder.includes('\0')) {
+    throw new VarveError(
+      'VARVE_INVALID_ARGUMENT',
+      'The folder must be a path: a string that is not empty and holds no NUL.',
+      {
+        details: { argument: 'folder' },
+      },
+    )
+  }
+  if (typeof options !== 'object' || options === null) {
+    throw new VarveError('VARVE_INVALID_ARGUMENT', 'The options must be an object.', {
+      details: { argument: 'options' },
+    })
+  }
+  const open: Record<string, unknown> = {}
+  const settings: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(options)) {
+    const target = (openOptionNames as readonly string[]).includes(name) ? open : settings
+    target[name] = value
+  }
+  requireChoice('mode', open.mode, ['write', 'read'])
+  requireChoice('backend', open.backend, ['mapped', 'pwrite'])
+  return { open: open as OpenOptions, settings: parseLogSettings(settings, undefined, openOptionNames) }
+}
+
+function requireChoice(option: string, value: unknown, choices: readonly string[]): void {
+  if (value === undefined || choices.includes(value as string)) return
+  throw new VarveError(
+    'VARVE_INVALID_ARGUMENT',
+    `Option "${option}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}, not ${JSON.stringify(value) ?? String(value)}.`,
+    { details: { option, value } },
+  )
+}
+
+/** File systems that overwrite in place, where a mapped page that was allocated can be stored to without surprise. */
+const mappableFileSystems: ReadonlySet<string> = new Set([
+  'ext4',
+  'ext3',
+  'ext2',
+  'ext2/ext3',
+  'xfs',
+  'tmpfs',
+  'memory',
+])
+
+function segmentOptionsFor(
+  disk: Disk,
+  folder: string,
+  settings: LogSettings,
+  asked: OpenOptions['backend'],
+): Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'> {
+  const fromEnvironment = process.env.VARVE_BACKEND
+  requireChoice('VARVE_BACKEND', fromEnvironment, ['mapped', 'pwrite'])
+  const natural = disk.simulated || mappableFileSystems.has(disk.fileSystem(folder)) ? 'mapped' : 'pwrite'
+  return {
+    backend: asked ?? (fromEnvironment as OpenOptions['backend']) ?? natural,
+    segmentBytes: settings.internalSegmentBytes || settings.segmentBytes,
+    indexIntervalBytes: settings.indexIntervalBytes,
+    indexMaxBytes: settings.segmentIndexBytes,
+  }
+}
+
+function notAFolder(path: string): VarveError {
+  return new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
+    details: { path },
+  })
+}
+
+/** What a second writer is told about the first. */
+function holderText(): string {
+  const started = new Date(Date.now() - process.uptime() * 1000).toISOString()
+  return `process ${process.pid} (${process.title}, started ${started}${threadId === 0 ? '' : `, worker thread ${threadId}`})`
+}
