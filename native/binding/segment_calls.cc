@@ -396,6 +396,7 @@ class Options {
     }
   }
 
+  bool has(const char* name) { return !get(name).IsUndefined(); }
   std::string text(const char* name) {
     Napi::Value value = get(name);
     if (arguments_.good() && value.IsString()) return value.As<Napi::String>().Utf8Value();
@@ -439,7 +440,7 @@ Napi::Value segment_open(const Napi::CallbackInfo& info) {
   SegmentOptions wanted;
   wanted.folder = options.text("folder");
   wanted.base_offset = options.integer("baseOffset", 0, kSafeIntegerMax);
-  wanted.stem = options.text("stem");
+  if (options.has("stem")) wanted.stem = options.text("stem");
   std::string mode = options.text("mode");
   std::string backend = options.text("backend");
   wanted.segment_bytes = static_cast<uint64_t>(options.integer("segmentBytes", 1, kInt32Max));

@@ -157,8 +157,8 @@ export interface NativeErrorDetails {
 export interface NativeSegmentOptions {
   folder: string
   baseOffset: number
-  /** File name without extension; '' for the base offset in 20 digits. */
-  stem: string
+  /** File name without extension; without it, or '', the base offset in 20 digits. */
+  stem?: string
   /** 'create' a new one, 'write' an existing one, 'read' it. */
   mode: 'create' | 'write' | 'read'
   backend: 'mapped' | 'pwrite'
