@@ -287,7 +287,9 @@ export class BatchBuilder {
   }
 
   private timestampDelta(timestamp: number): number {
-    return this.count === 0 ? 0 : timestamp - this.baseTimestamp
+    const delta = this.count === 0 ? 0 : timestamp - this.baseTimestamp
+    if (!Number.isSafeInteger(delta)) throw invalid('timestamp', "within 2^53 - 1 ms of the batch's first", timestamp)
+    return delta
   }
 
   private grow(bytes: number): void {
