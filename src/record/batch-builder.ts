@@ -33,6 +33,18 @@ export interface BatchBuilderOptions {
   readonly now?: (() => number) | undefined
 }
 
+/** What a log sets when it takes a batch, for those who make a log's bytes without a log. */
+export interface BatchPlace {
+  /** Offset of the first record. Default 0. */
+  readonly baseOffset?: number | undefined
+  /** Default 0. */
+  readonly leaderEpoch?: number | undefined
+  /** Gives all records this one timestamp: the batch's type becomes LogAppendTime. */
+  readonly appendTimestamp?: number | undefined
+  /** Marks the records as control records, such as `encodeTransactionMarker` makes. */
+  readonly control?: boolean | undefined
+}
+
 /**
  * Encodes records into one record batch (v2), in a buffer that it reuses for batch after batch.
  *
@@ -133,7 +145,7 @@ export class BatchBuilder {
       throw invalid('producerId', 'a bigint from 0 to 2^63 - 1', producerId)
     }
     requireInteger('producerEpoch', producerEpoch, 0x7fff)
-    requireInteger('baseSequence', baseSequence, 0x7fff_ffff)
+    if (baseSequence !== noSequence) requireInteger('baseSequence', baseSequence, 0x7fff_ffff)
     view.setBigInt64(HeaderField.producerId, producerId)
     view.setInt16(HeaderField.producerEpoch, producerEpoch)
     view.setInt32(HeaderField.baseSequence, baseSequence)
@@ -203,18 +215,26 @@ export class BatchBuilder {
   }
 
   /**
-   * Completes the batch, CRC included, and returns a copy of it, with base offset 0 and leader epoch 0 unless given.
+   * Completes the batch, CRC included, and returns a copy of it.
    *
    * Errors: as for `finish`, and VARVE_INVALID_ARGUMENT. Cost: `finish`, one pass for the CRC, one copy.
    */
-  build(place: { baseOffset?: number; leaderEpoch?: number } = {}): Buffer {
-    const { baseOffset = 0, leaderEpoch = 0 } = place
+  build(place: BatchPlace = {}): Buffer {
+    const { baseOffset = 0, leaderEpoch = 0, appendTimestamp, control = false } = place
     requireInteger('baseOffset', baseOffset, Number.MAX_SAFE_INTEGER - this.count)
     requireInteger('leaderEpoch', leaderEpoch, 0x7fff_ffff)
+    if (appendTimestamp !== undefined) requireInteger('appendTimestamp', appendTimestamp, Number.MAX_SAFE_INTEGER)
     const batch = Buffer.from(this.buffer.subarray(0, this.finish()))
     const view = viewOf(batch)
     writeInt64(view, HeaderField.baseOffset, baseOffset)
     view.setInt32(HeaderField.leaderEpoch, leaderEpoch)
+    let attributes = view.getInt16(HeaderField.attributes)
+    if (control) attributes |= Attribute.control
+    if (appendTimestamp !== undefined) {
+      attributes |= Attribute.appendTime
+      writeInt64(view, HeaderField.maxTimestamp, appendTimestamp)
+    }
+    view.setInt16(HeaderField.attributes, attributes)
     view.setUint32(HeaderField.crc, this.crc32c(batch.subarray(crcStart)))
     return batch
   }

@@ -24,7 +24,8 @@ export type Crc32c = (bytes: Uint8Array) => number
 export interface ProducerFields {
   readonly producerId: bigint
   readonly producerEpoch: number
-  /** Sequence number of the first record; the others follow it modulo 2^31. */
+  /** Sequence number of the first record; the others follow it modulo 2^31. -1 in transaction markers. */
   readonly baseSequence: number
-  readonly transactional?: boolean
+  /** The records are part of the producer's transaction. Default false. */
+  readonly transactional?: boolean | undefined
 }

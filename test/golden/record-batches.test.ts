@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { readBatches } from '../../src/doors/record.ts'
+import { BatchBuilder, readBatches } from '../../src/doors/record.ts'
 import { type AbortedTransaction, AbortedTransactionFilter } from '../../src/record/aborted-transactions.ts'
-import { decodeTransactionMarker } from '../../src/record/control-record.ts'
+import { HeaderField } from '../../src/record/batch-header.ts'
+import { decodeTransactionMarker, encodeTransactionMarker } from '../../src/record/control-record.ts'
 import type { LogRecord } from '../../src/record/log-record.ts'
 import type { RecordBatch } from '../../src/record/record-batch.ts'
 import {
@@ -121,6 +122,60 @@ describe('batches that Kafka 4.3 wrote', () => {
     })
   }
 })
+
+describe('batches that are built are those of Kafka, byte for byte', () => {
+  for (const partition of goldenPartitions('clean')) {
+    it(partition, () => {
+      for (const { batch } of placedBatches(partition)) {
+        if (reencodable(batch)) assert.equal(reencoded(batch).toString('hex'), batch.bytes.toString('hex'))
+      }
+    })
+  }
+
+  it('and most of the golden batches were compared', () => {
+    const batches = goldenPartitions('clean').flatMap((partition) => placedBatches(partition).map(({ batch }) => batch))
+    const counts = [reencodable, (b: RecordBatch) => b.isControl, (b: RecordBatch) => b.isAppendTime].map(
+      (kind) => batches.filter((batch) => reencodable(batch) && kind(batch)).length,
+    )
+    assert.ok(counts[0]! > batches.length / 2 && counts[1]! > 40 && counts[2]! > 3, counts.join())
+  })
+})
+
+/** Not those of which the bytes depend on a compressor, on compaction, or on a coordinator's habit (see `baseSequence`). */
+function reencodable(batch: RecordBatch): boolean {
+  return (
+    batch.compression === 'none' &&
+    batch.recordCount === batch.lastOffset - batch.baseOffset + 1 &&
+    batch.deleteHorizonMs === undefined &&
+    !(batch.producerId === -1n && batch.baseSequence !== -1)
+  )
+}
+
+function reencoded(batch: RecordBatch): Buffer {
+  const { producerId, producerEpoch, baseSequence, isTransactional: transactional } = batch
+  const builder = new BatchBuilder()
+  if (producerId !== -1n) builder.setProducer({ producerId, producerEpoch, baseSequence, transactional })
+  const times = createTimes(batch)
+  for (const record of batch) {
+    const { key, value, headers, offset } = record
+    const marker = batch.isControl ? encodeTransactionMarker(decodeTransactionMarker(record)!) : { key, value }
+    builder.add({ ...marker, headers, timestamp: times[offset - batch.baseOffset]! })
+  }
+  return builder.build({
+    baseOffset: batch.baseOffset,
+    leaderEpoch: batch.leaderEpoch,
+    appendTimestamp: batch.isAppendTime ? batch.maxTimestamp : undefined,
+    control: batch.isControl,
+  })
+}
+
+/** With append time, what the producer sent is still in the bytes: look at them as if it were create time. */
+function createTimes(batch: RecordBatch): number[] {
+  const bytes = Buffer.from(batch.bytes)
+  bytes.writeInt16BE(bytes.readInt16BE(HeaderField.attributes) & ~0x08, HeaderField.attributes)
+  const [asCreated] = readBatches(bytes, { checkCrc: false })
+  return [...asCreated!].map((record) => record.timestamp)
+}
 
 /** What a `.txnindex` would list, found by a plain look at all batches. */
 function abortedIn(batches: readonly RecordBatch[]): AbortedTransaction[] {
