@@ -13,10 +13,12 @@ export interface Clock {
   /** Milliseconds since an arbitrary start. Never goes back. */
   monotonicMs(): number
   /**
-   * Calls `run` once, `delayMs` from now by the monotonic clock. Such a timer never keeps the process alive: what must
-   * finish before the process ends is held by the promise that somebody awaits, not by a timer.
+   * Calls `run` once, `delayMs` from now by the monotonic clock. Such a timer does not keep the process alive;
+   * `hold` does.
    */
   after(delayMs: number, run: () => void): Timer
+  /** Keeps the process alive until it is cancelled: for waits that somebody's loop depends on. */
+  hold(): Timer
   /**
    * Calls `run` once the current burst of work is over: after the running callback and every promise continuation that
    * is already due. So that what happens in one burst shares one flush and one wake-up.

@@ -1,4 +1,4 @@
-import type { Clock } from '../env/clock.ts'
+import type { Clock, Timer } from '../env/clock.ts'
 
 export interface WaitOptions {
   /** Gives up after this long and answers false. Default: waits for ever. */
@@ -20,6 +20,8 @@ interface Waiter {
 export class EndWaiters {
   readonly #clock: Clock
   readonly #waiters = new Set<Waiter>()
+  /** While somebody waits the process must not end for want of other work. */
+  #hold: Timer | null = null
   #scheduled = false
 
   constructor(clock: Clock) {
@@ -43,6 +45,10 @@ export class EndWaiters {
       }
       const finish = (): void => {
         this.#waiters.delete(waiter)
+        if (this.#waiters.size === 0) {
+          this.#hold?.cancel()
+          this.#hold = null
+        }
         timer?.cancel()
         signal?.removeEventListener('abort', abort)
       }
@@ -54,6 +60,7 @@ export class EndWaiters {
         },
       }
       this.#waiters.add(waiter)
+      this.#hold ??= this.#clock.hold()
       signal?.addEventListener('abort', abort, { once: true })
     })
   }

@@ -143,7 +143,7 @@ export class LogReader {
   /**
    * Resolves true as soon as there is something to read at `offset`, false after the timeout or when this reader is
    * closed. Waiting readers are woken by the writer where the system can (futex), else they look every 100 ms. A wait
-   * keeps nothing but its own promise: the process may end meanwhile.
+   * keeps the process alive.
    */
   async waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
     this.refresh()

@@ -10,6 +10,10 @@ export const systemClock: Clock = {
     timer.unref()
     return { cancel: () => clearTimeout(timer) }
   },
+  hold(): Timer {
+    const timer = setInterval(() => {}, 2 ** 31 - 1)
+    return { cancel: () => clearInterval(timer) }
+  },
   // The next-tick queue runs when the microtask queue is empty, so after all continuations of this burst.
   soon: (run: () => void) => process.nextTick(run),
 }
