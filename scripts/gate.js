@@ -32,12 +32,22 @@ async function program(command, args, options = {}) {
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, notRun: [] }
 }
 
-async function mocha(folders, env = {}) {
+const suite = ['unit', 'golden', 'conformance', 'lifecycle']
+
+/** Runs test folders in a process of their own. `program`: the program and its first arguments, this Node's mocha if left out. */
+async function mocha(folders, { env = {}, program = [node, 'node_modules/mocha/bin/mocha.js'] } = {}) {
   const file = join(root, 'dist', `.mocha-${process.pid}.json`)
   rmSync(file, { force: true })
   const specs = folders.map((folder) => `dist/test/${folder}/**/*.test.js`)
   const args = ['--config', 'scripts/gate/mocharc.json', '--reporter', 'scripts/gate/mocha-reporter.js', ...specs]
-  const { code } = await run(bin('mocha'), args, { cwd: root, env: { ...env, VARVE_MOCHA_REPORT: file } })
+  const [command, ...first] = program
+  const { code, output } = await run(command, [...first, ...args], {
+    cwd: root,
+    env: { ...env, VARVE_MOCHA_REPORT: file },
+    capture: 'shown',
+  })
+  const reason = notRunReason(output)
+  if (reason !== undefined) return { passed: 0, failed: 0, notRun: [reason] }
   if (!existsSync(file)) return { passed: 0, failed: 1, notRun: [], remark: 'mocha ended without a report' }
   const { passed, failed, skipped } = JSON.parse(readFileSync(file, 'utf8'))
   rmSync(file)
@@ -45,11 +55,13 @@ async function mocha(folders, env = {}) {
   return { passed, failed: failed === 0 && code !== 0 ? 1 : failed, notRun: skipped }
 }
 
+/** What a program of ours says on a line of its own when the machine lacks something. */
+const notRunReason = (output) => /^not run: (.*)$/m.exec(output)?.[1]
+
 async function nativeTests(kind) {
-  const { code, output } = await run(node, ['scripts/native-tests.js', kind], { cwd: root, capture: true })
-  process.stdout.write(output)
-  const notRun = /^not run: (.*)$/m.exec(output)
-  if (notRun) return { passed: 0, failed: 0, notRun: [notRun[1]] }
+  const { code, output } = await run(node, ['scripts/native-tests.js', kind], { cwd: root, capture: 'shown' })
+  const reason = notRunReason(output)
+  if (reason !== undefined) return { passed: 0, failed: 0, notRun: [reason] }
   const counts = /(\d+) tests? failed out of (\d+)/.exec(output)
   const failed = counts ? Number(counts[1]) : 1
   return {
@@ -61,7 +73,7 @@ async function nativeTests(kind) {
 
 async function faultRows() {
   if (!existsSync(join(root, rowRunner))) return []
-  const { code, output } = await run(node, [rowRunner, '--list'], { cwd: root, capture: true })
+  const { code, output } = await run(node, [rowRunner, '--list'], { cwd: root, capture: 'silent' })
   if (code !== 0) throw new Error('the fault rows did not load')
   return JSON.parse(output)
 }
@@ -72,9 +84,8 @@ const share = (steps, row) => Math.ceil(steps / row.variants.length)
 async function rowRange(row, variant, from, end, limitMinutes) {
   const args = [rowRunner, row.id, '--variant', variant, '--from', String(from), '--count', String(end - from)]
   const startedAt = performance.now()
-  const { code, output } = await run(node, args, { cwd: root, env: variants[variant], capture: true, limitMinutes })
-  process.stdout.write(output)
-  if (code === 75) return { passed: 0, failed: 0, notRun: [/^not run: (.*)$/m.exec(output)?.[1] ?? 'no reason given'] }
+  const { code, output } = await run(node, args, { cwd: root, env: variants[variant], capture: 'shown', limitMinutes })
+  if (code === 75) return { passed: 0, failed: 0, notRun: [notRunReason(output) ?? 'no reason given'] }
   const seconds = Math.round((performance.now() - startedAt) / 1000)
   if (code === 0) note(root, { row: row.id, variant, code: codeHash(root, row), from, end, seconds })
   const remark = `${row.unit} ${from} to ${end - 1}`
@@ -95,12 +106,20 @@ async function gateLane() {
   await report.step('format and lint (biome)', () => program(bin('biome'), ['check', '--error-on-warnings']))
   await report.step('house rules', () => mocha(['tidy']))
   for (const [name, env] of Object.entries(variants)) {
-    await report.step(`tests, ${name}`, () => mocha(['unit', 'golden', 'conformance', 'lifecycle'], env))
+    await report.step(`tests, ${name}`, () => mocha(suite, { env }))
   }
+  await report.step('tests, sanitized addon', () => mocha(suite, { program: [node, 'scripts/asan-js.js'] }))
+  await report.step('C++ tests, warnings as errors', () => nativeTests('plain'))
   await report.step('C++ tests, address and undefined sanitizers', () => nativeTests('asan'))
   await report.step('C++ tests, thread sanitizer', () => nativeTests('tsan'))
   await report.step('the packed package', () => mocha(['package']))
-  await report.step('Node versions', () => mocha(['versions']))
+  await report.step('the same addon on other Nodes', () => mocha(['versions']))
+  for (const other of ['node-22', 'node-24', 'node-26']) {
+    const binary = join(root, 'test', 'versions', 'node_modules', other, 'bin', 'node')
+    if (!existsSync(binary)) continue // the step before has said why
+    const program = [binary, 'node_modules/mocha/bin/mocha.js']
+    await report.step(`tests, mapped, ${other}`, () => mocha(['unit', 'golden', 'conformance'], { program }))
+  }
   for (const row of await faultRows()) {
     for (const variant of row.variants) {
       await report.step(`${row.id} ${row.title} [${variant}]`, () =>

@@ -5,9 +5,9 @@ import { delimiter, join } from 'node:path'
 
 /**
  * Runs a program to its end. Resolves to its exit code (1 for a signal or the time limit) and, when captured, its output.
- * @param {{ cwd: string, env?: Record<string, string>, limitMinutes?: number, capture?: boolean }} options
+ * @param {{ cwd: string, env?: Record<string, string>, limitMinutes?: number, capture?: 'silent' | 'shown' }} options
  */
-export function run(command, args, { cwd, env = {}, limitMinutes = 20, capture = false }) {
+export function run(command, args, { cwd, env = {}, limitMinutes = 20, capture }) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
@@ -18,6 +18,7 @@ export function run(command, args, { cwd, env = {}, limitMinutes = 20, capture =
     let output = ''
     child.stdout?.setEncoding('utf8').on('data', (text) => {
       output += text
+      if (capture === 'shown') process.stdout.write(text)
     })
     const end = () => {
       try {
