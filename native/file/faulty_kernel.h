@@ -80,7 +80,7 @@ struct Fault {
 // "short", "interrupt", or the name of an error number such as "EIO"; false when it is none of them.
 bool parse_fault_kind(std::string_view name, Fault* fault);
 
-class FaultyKernel final : public Kernel {
+class FaultyKernel : public Kernel {
  public:
   explicit FaultyKernel(Kernel& under) : under_(under) {}
   // Over a simulated disk: failed flushes also lose what they should have saved.

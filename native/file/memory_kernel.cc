@@ -80,6 +80,16 @@ int split(const char* path, std::vector<std::string>* parts) {
   }
 }
 
+// Whether `inner` lies below `outer`.
+bool leads_into(const char* outer, const char* inner) {
+  std::vector<std::string> outer_parts;
+  std::vector<std::string> inner_parts;
+  (void)split(outer, &outer_parts);
+  (void)split(inner, &inner_parts);
+  return inner_parts.size() > outer_parts.size() &&
+         std::equal(outer_parts.begin(), outer_parts.end(), inner_parts.begin());
+}
+
 const char* kind_name(OperationKind kind) {
   switch (kind) {
     case OperationKind::kWrite:
@@ -528,25 +538,15 @@ int MemoryKernel::rename(const char* from, const char* to) {
   if (result < 0) return result;
   if (source.inode == kNoInode) return -ENOENT;
   if (source.folder == kNoInode || target.folder == kNoInode) return -EBUSY;  // the root
-  if (!inodes_[target.folder].folder) return -ENOTDIR;
   if (source.inode == target.inode) return 0;
-  const bool folder = inodes_[source.inode].folder;
+  if (leads_into(from, to)) return -EINVAL;     // a folder into itself
+  if (leads_into(to, from)) return -ENOTEMPTY;  // over a folder on its own way
   if (target.inode != kNoInode) {
+    const bool folder = inodes_[source.inode].folder;
     const Inode& replaced = inodes_[target.inode];
     if (folder && !replaced.folder) return -ENOTDIR;
     if (!folder && replaced.folder) return -EISDIR;
     if (!replaced.entries.empty()) return -ENOTEMPTY;
-  }
-  if (folder) {
-    // A folder cannot move into itself: the target's path may not lead through it.
-    std::vector<std::string> source_parts;
-    std::vector<std::string> target_parts;
-    (void)split(from, &source_parts);
-    (void)split(to, &target_parts);
-    if (target_parts.size() > source_parts.size() &&
-        std::equal(source_parts.begin(), source_parts.end(), target_parts.begin())) {
-      return -EINVAL;
-    }
   }
   if (!may_record(0)) return -ENOSPC;
   inodes_[source.folder].entries.erase(source.name);
@@ -585,11 +585,12 @@ int MemoryKernel::link(const char* from, const char* to) {
   Place source;
   Place target;
   int result = find(from, &source);
-  if (result == 0) result = find(to, &target);
   if (result < 0) return result;
   if (source.inode == kNoInode) return -ENOENT;
-  if (inodes_[source.inode].folder) return -EPERM;
+  result = find(to, &target);
+  if (result < 0) return result;
   if (target.inode != kNoInode) return -EEXIST;
+  if (inodes_[source.inode].folder) return -EPERM;
   if (!may_record(0)) return -ENOSPC;
   inodes_[target.folder].entries[target.name] = source.inode;
   ++inodes_[source.inode].links;

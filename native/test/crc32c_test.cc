@@ -10,9 +10,7 @@ namespace {
 
 const char* const kKinds[] = {"pclmul", "sse4.2", "armv8", "portable"};
 
-uint32_t crc_of(const std::string& text) {
-  return crc32c(reinterpret_cast<const uint8_t*>(text.data()), text.size());
-}
+uint32_t crc_of(const std::string& text) { return crc32c(reinterpret_cast<const uint8_t*>(text.data()), text.size()); }
 
 std::vector<uint8_t> noise(size_t length, uint32_t seed) {
   std::vector<uint8_t> bytes(length);
