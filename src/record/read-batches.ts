@@ -1,7 +1,7 @@
 import { VarveError } from '../errors.ts'
 import { crcStart, HeaderField, lengthOverhead, readBatchBytes } from './batch-header.ts'
 import { damaged, RecordBatch, type RecordBatchOptions } from './record-batch.ts'
-import { nameOf } from './record-data.ts'
+import { nameOf, requireAttached } from './record-data.ts'
 import type { Crc32c } from './record-types.ts'
 
 export interface ReadBatchesOptions extends RecordBatchOptions {
@@ -27,6 +27,10 @@ export function* readBatches(
     throw new VarveError('VARVE_INVALID_ARGUMENT', `bytes must be a Uint8Array, not ${nameOf(bytes)}`, {
       details: { argument: 'bytes' },
     })
+  }
+  if (bytes.byteLength === 0) {
+    requireAttached(bytes, 'bytes')
+    return
   }
   const memory = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

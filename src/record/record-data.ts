@@ -73,7 +73,7 @@ function isForeignBytes(data: unknown): data is Uint8Array {
 }
 
 /** Memory that is gone has length 0 like an empty array; only the language's own methods tell them apart, by throwing. */
-function requireAttached(data: Uint8Array, what: string): void {
+export function requireAttached(data: Uint8Array, what: string): void {
   try {
     Uint8Array.prototype.keys.call(data)
   } catch (cause) {

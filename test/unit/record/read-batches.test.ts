@@ -141,6 +141,26 @@ describe('reading batches', () => {
     )
   })
 
+  it('refuses memory that was transferred', () => {
+    const bytes = new Uint8Array(100)
+    structuredClone(bytes, { transfer: [bytes.buffer] })
+    assert.throws(
+      () => [...readBatches(bytes)],
+      (error) =>
+        error instanceof VarveError && error.code === 'VARVE_INVALID_ARGUMENT' && /transferred/.test(error.message),
+    )
+  })
+
+  it('shared memory', () => {
+    const bytes = batchWith(() => {})
+    const shared = new Uint8Array(new SharedArrayBuffer(bytes.length))
+    shared.set(bytes)
+    assert.deepEqual(
+      readAll(shared).map((record) => record.text()),
+      ['value-0', 'value-1', 'value-2'],
+    )
+  })
+
   it('says which codec is missing', () => {
     const builder = new BatchBuilder({ compression: 'lz4' })
     builder.add({ value: 'v', timestamp: 0 })

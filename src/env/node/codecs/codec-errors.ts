@@ -18,7 +18,7 @@ export function overLimit(compression: CompressionName, maxBytes: number): Varve
 
 /** `node:zlib` takes no limit below 1: this is where a limit of 0 is kept. */
 export function within(compression: CompressionName, maxBytes: number, result: Buffer): Buffer {
-  if (result.byteLength > maxBytes) throw overLimit(compression, maxBytes)
+  if (maxBytes < 1 && result.byteLength > 0) throw overLimit(compression, maxBytes)
   return result
 }
 

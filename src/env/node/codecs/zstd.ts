@@ -55,9 +55,13 @@ export const zstd: CompressionCodec = zstdCodec(
   'zstdCompressSync' in zlib ? (zlib as unknown as NativeZstd) : undefined,
 )
 
+/** What the highest compression level asks for, and the most that zstd's own tools take unasked. */
+const windowBytesMax = 128 * 1024 * 1024
+
 function frameWithin(bytes: Uint8Array, maxBytes: number): ZstdFrame {
   const frame = readZstdFrame(bytes)
   if (frame.contentBytes !== undefined && frame.contentBytes > maxBytes) throw overLimit('zstd', maxBytes)
+  if (frame.windowBytes > windowBytesMax) throw overLimit('zstd', maxBytes)
   return frame
 }
 
