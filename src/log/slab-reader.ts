@@ -1,4 +1,5 @@
 import { VarveError } from '../errors.ts'
+import { headerBytes } from '../record/batch-header.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { SegmentList } from './segment-list.ts'
 
@@ -70,7 +71,9 @@ export class SlabReader {
     this.#hintPosition = -1
   }
 
-  #readSegment(index: number, offset: number, maxBytes: number, bounds: ReadBounds): Slab | null {
+  #readSegment(index: number, offset: number, wantedBytes: number, bounds: ReadBounds): Slab | null {
+    // With less than a batch's header the native read could not even say how much the batch needs.
+    const maxBytes = Math.max(wantedBytes, headerBytes)
     const segment = this.#list.at(index)
     const bound = this.#bound
     bound.endPosition = segment.baseOffset === bounds.activeBaseOffset ? bounds.activeEndPosition : -1

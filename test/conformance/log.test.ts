@@ -137,6 +137,16 @@ describe('a log', () => {
     assert.equal(log.offsetForTimestamp(t0 + 1000_000), null)
   })
 
+  it('reads a whole batch, however few bytes were asked for', async () => {
+    const log = await open()
+    log.append(batchOf(['a'.repeat(1000), 'b']))
+    log.append(batchOf(['c']))
+    for (const maxBytes of [1, 60, 61, 62, 1000]) {
+      const run = log.read(1, { maxBytes })
+      assert.deepEqual([run.batchCount, run.nextOffset], [1, 2], `maxBytes ${maxBytes}`)
+    }
+  })
+
   it('refuses offsets outside of the log, naming its bounds', async () => {
     const log = await open()
     log.append(batchOf(['a']))
