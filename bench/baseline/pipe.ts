@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import { paced } from '../macro/pace.ts'
 import type { Point } from '../macro/row.ts'
 import { percentiles } from '../macro/statistics.ts'
 import type { Task } from '../macro/task.ts'
@@ -24,9 +25,9 @@ export async function pipeLatency(task: Task): Promise<Point[]> {
       resolve()
     })
   })
-  await paced(task, () => {
+  await paced(task, (due) => {
     const stamp = Buffer.allocUnsafe(stampBytes)
-    stamp.writeDoubleLE(sharedNanoseconds())
+    stamp.writeDoubleLE(due)
     child.stdin.write(stamp)
   })
   child.stdin.end()
@@ -34,21 +35,6 @@ export async function pipeLatency(task: Task): Promise<Point[]> {
   const samples = Float64Array.from(JSON.parse(output.slice(output.indexOf('['))) as number[])
   const figures = percentiles(samples)
   return [{ suffix: '', unit: 'ns', value: figures.p50, percentiles: figures, bytes: samples.length * stampBytes }]
-}
-
-/** Calls `step` for each record when it is due. Between them the event loop turns, so that wakes and sockets get their share. */
-export async function paced(task: Task, step: (index: number) => void): Promise<void> {
-  const intervalMs = 1000 / task.perSecond
-  const start = performance.now()
-  const end = start + task.seconds * 1000
-  for (let i = 0; i < task.records; i++) {
-    const due = start + i * intervalMs
-    if (due > end) break
-    // Timers wake a millisecond late at worst: they bridge the long waits, turns of the loop the last stretch.
-    while (due - performance.now() > 2) await new Promise((resolve) => setTimeout(resolve, 1))
-    while (performance.now() < due) await new Promise((resolve) => setImmediate(resolve))
-    step(i)
-  }
 }
 
 function readStamps(): void {

@@ -292,6 +292,7 @@ function openCases(plan: Plan): Task[] {
       unit: 'bytes',
       systems: ['varve'],
       logs: plan.idleLogs,
+      recordBytes: 0,
       batchRecords: 1,
     }),
   ]
@@ -319,7 +320,7 @@ function growthCases(plan: Plan): Task[] {
   return [
     task(plan, {
       suite: 'growth',
-      case: '',
+      case: 'growing log',
       operation: 'growth',
       unit: 'ns',
       systems: plan.growthSizes.at(-1)! > 1e9 ? own : ['limit', 'varve', 'lmdb'],

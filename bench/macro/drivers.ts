@@ -206,8 +206,8 @@ async function growth(system: System, task: Task, round: Round): Promise<Point[]
   for (const size of task.sizes) {
     while (records * task.recordBytes < size) await append()
     const appends = await timed(growthSamples, append)
-    const at = `, log of ${sizeOf(size)}`
-    points.push({ suffix: `append${at}`, unit: 'ns', value: appends.p50, percentiles: appends, bytes: size })
+    const at = ` at ${sizeOf(size)}`
+    points.push({ suffix: `, append${at}`, unit: 'ns', value: appends.p50, percentiles: appends, bytes: size })
     if (subject.seek) {
       // The same pseudo-random walk over the log for everyone.
       let state = 12_345
@@ -215,7 +215,7 @@ async function growth(system: System, task: Task, round: Round): Promise<Point[]
         state = (state * 1_103_515_245 + 12_345) % 2_147_483_648
         return subject.seek!(Math.floor((state / 2_147_483_648) * records))
       })
-      points.push({ suffix: `seek${at}`, unit: 'ns', value: seeks.p50, percentiles: seeks, bytes: size })
+      points.push({ suffix: `, seek${at}`, unit: 'ns', value: seeks.p50, percentiles: seeks, bytes: size })
     }
   }
   await subject.close()

@@ -26,6 +26,7 @@ const steps: Record<Unit, readonly [number, string][]> = {
     [1, 'B'],
   ],
   'GCs/GiB': [[1, 'per GiB']],
+  maps: [[1, 'maps']],
 }
 
 export function figure(value: number | null, unit: Unit): string {

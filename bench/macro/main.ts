@@ -73,7 +73,7 @@ async function measure(options: BenchOptions, folder: string): Promise<Row[]> {
   const rows = options.suites.includes('latency') && options.caseFilter === '' ? timerRows(machine) : []
   if (tasks.length > 0) await warmMemory(folder, warmBytes(options.scale), machine, say)
   for (const [index, task] of tasks.entries()) {
-    const progress = progressLine(`${index + 1}/${tasks.length} ${task.suite}: ${task.case || task.operation}`)
+    const progress = progressLine(`${index + 1}/${tasks.length} ${task.suite}: ${task.case}`)
     rows.push(...(await runCase(task, { folder: join(folder, `case-${index}`), machine, onRound: progress })))
   }
   progressLine('')('', 0, 0)

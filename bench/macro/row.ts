@@ -5,8 +5,8 @@
 import type { MachineFacts } from './machine.ts'
 import { summarize } from './statistics.ts'
 
-/** `records/s` and `MB/s` are better when higher, all others when lower. `s/GB` is CPU time per 10^9 bytes of records; `bytes` is memory or disk; `GCs/GiB` counts full collections. */
-export type Unit = 'records/s' | 'MB/s' | 'ns' | 's/GB' | 'bytes' | 'GCs/GiB'
+/** `records/s` and `MB/s` are better when higher, all others when lower. `s/GB` is CPU time per 10^9 bytes of records; `bytes` is memory or disk; `GCs/GiB` counts full collections, `maps` ranges of mapped memory. */
+export type Unit = 'records/s' | 'MB/s' | 'ns' | 's/GB' | 'bytes' | 'GCs/GiB' | 'maps'
 
 export const suites = ['append', 'latency', 'sync', 'read', 'open', 'readers', 'growth'] as const
 export type Suite = (typeof suites)[number]

@@ -181,7 +181,7 @@ function sweepsOf(suite: Suite, groups: Line[][]): Sweep[] {
   }
   if (suite === 'growth')
     for (const verb of ['append', 'seek']) {
-      const chosen = groups.filter((group) => group[0]!.row.case.startsWith(verb))
+      const chosen = groups.filter((group) => group[0]!.row.case.includes(`, ${verb} at `))
       add(`${verb}, p50, by size of the log`, chosen, (row) => row.bytes ?? 1, sizeOf)
     }
   return sweeps
