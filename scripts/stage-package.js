@@ -23,12 +23,6 @@ function copy(path) {
   })
 }
 
-/** `glibc` or `musl` on Linux: the two cannot load each other's addons. Empty elsewhere. */
-function libc() {
-  if (process.platform !== 'linux') return ''
-  return readFileSync('/proc/self/maps', 'utf8').includes('/ld-musl-') ? '.musl' : '.glibc'
-}
-
 const addon = join(root, 'build', 'Release', 'varve.node')
 for (const [path, command] of [
   [addon, 'npm run build:native'],
@@ -46,9 +40,10 @@ for (const path of manifest.files) copy(path)
 for (const path of ['README.md', 'LICENSE']) if (existsSync(join(root, path))) copy(path)
 cpSync(join(root, 'binding.gyp'), join(stage, 'native', 'binding.gyp'))
 
-const prebuilds = join(stage, 'prebuilds', `${process.platform}-${process.arch}`)
-const prebuilt = join(prebuilds, `varve${libc()}.node`)
-mkdirSync(prebuilds, { recursive: true })
+// Where the loader will look for it; the module only exports names, it loads no addon.
+const { prebuildPath } = await import('../dist/src/storage/native/loader.js')
+const prebuilt = join(stage, prebuildPath())
+mkdirSync(dirname(prebuilt), { recursive: true })
 cpSync(addon, prebuilt)
 chmodSync(prebuilt, 0o644)
 if (spawnSync('strip', ['--strip-unneeded', prebuilt]).error)
