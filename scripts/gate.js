@@ -164,6 +164,16 @@ async function longLane({ row: onlyRow, variant: onlyVariant, from, count, minut
       }
     }
   }
+  console.log('\nso far, with the code as it is now:')
+  for (const row of rows) {
+    const code = codeHash(root, row)
+    const done = row.variants.map((variant) => {
+      const ranges = passedRanges(row.id, variant, code)
+      const steps = ranges.reduce((sum, range) => sum + range.end - range.from, 0)
+      return `${variant} ${steps} of ${share(row.long, row)}`
+    })
+    console.log(`  ${row.id.padEnd(4)} ${row.unit}: ${done.join(', ')}`)
+  }
 }
 
 function readNumber(values, name) {

@@ -3,6 +3,7 @@ import {
   builtViolations,
   focusViolations,
   machinePathViolations,
+  namedFileViolations,
   registryViolations,
   unfinishedViolations,
 } from './text-rules.ts'
@@ -21,6 +22,10 @@ describe('tidy: text of every file', () => {
   it('no registry host is named', () => assert.deepEqual(registryViolations(files), []))
   it('no path of one machine is named', () => assert.deepEqual(machinePathViolations(files), []))
   it('no test is focused or switched off', () => assert.deepEqual(focusViolations(files), []))
+  it('pages name files that are there', () => {
+    const pages = files.filter(({ path }) => path.endsWith('.md') && path !== 'CHANGELOG.md')
+    assert.deepEqual(namedFileViolations(pages, paths), [])
+  })
   it('nothing built or installed is kept', () => assert.deepEqual(builtViolations(paths), []))
 
   describe('each rule fails on a file that breaks it', () => {
@@ -34,6 +39,8 @@ describe('tidy: text of every file', () => {
       ['this clone', () => machinePathViolations([file('a.md', `see ${rootFolder}`)])],
       ['a focused suite', () => focusViolations([file('test/a.test.ts', join('describe.on', "ly('a', f)"))])],
       ['a test switched off', () => focusViolations([file('test/a.test.ts', join('  it.sk', "ip('a', f)"))])],
+      ['a file that went', () => namedFileViolations([file('a.md', 'see `log/gone.ts`')], ['src/log/log.ts'])],
+      ['a broken link', () => namedFileViolations([file('a/b.md', 'see [c](c.md)')], ['c.txt', 'a/d.md'])],
       ['an installed package', () => builtViolations(['node_modules'])],
       ['an addon', () => builtViolations(['prebuilds/linux-x64/varve.glibc.node'])],
     ]

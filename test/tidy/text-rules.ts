@@ -1,4 +1,5 @@
 /** Rules for the text of every file that is kept in the repository. */
+import { posix } from 'node:path'
 import { rootFolder, type SourceFile } from './tree.ts'
 
 // The words are put together here, so that this file does not break its own rules.
@@ -49,3 +50,21 @@ export const builtViolations = (paths: readonly string[]): string[] =>
   paths
     .filter((path) => /(?:^|\/)(?:node_modules|dist|build|coverage)(?:\/|$)|\.(?:node|tgz|o|tsbuildinfo)$/.test(path))
     .map((path) => `${path}: is built or installed, and must not be kept`)
+
+const namedFile = /`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|h|cc|json|md|gyp))`|\]\((?!https?:|#)([^)#\s]+)/g
+
+/** A page that names a file names one that is there, by its path from the root, from src/ or from its own folder. */
+export function namedFileViolations(pages: readonly SourceFile[], paths: readonly string[]): string[] {
+  const known = new Set(paths)
+  return pages.flatMap((page) =>
+    [...page.text.matchAll(namedFile)]
+      .map((match) => (match[1] ?? match[2])!)
+      .filter((name) => !/[*<>]|^(?:dist|build|data|node_modules)\//.test(name))
+      .filter((name) => {
+        const own = posix.join(posix.dirname(page.path), name).replace(/\/$/, '')
+        const homes = [name, `src/${name}`, own]
+        return !homes.some((home) => known.has(home) || paths.some((path) => path.startsWith(`${home}/`)))
+      })
+      .map((name) => `${page.path}: names ${name}, which is not there`),
+  )
+}
