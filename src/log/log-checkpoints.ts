@@ -17,8 +17,8 @@ export interface CheckpointMark {
   readonly stats: SegmentStats
   /** The log end at the mark. */
   readonly recoveryPoint: number
-  /** The snapshot of the producers as they were at the mark; an existing file of that name is the same. */
-  readonly producers: { readonly path: string; readonly content: Uint8Array }
+  /** The snapshot of the producers as they were at the mark; an existing file of that name is the same. Null while the log is empty. */
+  readonly producers: { readonly path: string; readonly content: Uint8Array } | null
 }
 
 /**
@@ -69,7 +69,8 @@ export class LogCheckpoints {
       this.#timeIndex = { bytes: 0, crc: 0 }
     }
     const { disk } = this.#root
-    if (disk.stat(mark.producers.path) === null) disk.replaceFile(mark.producers.path, mark.producers.content)
+    const { producers } = mark
+    if (producers !== null && disk.stat(producers.path) === null) disk.replaceFile(producers.path, producers.content)
     this.#root.put({
       name: this.#location.logName,
       recoveryPoint,

@@ -178,6 +178,8 @@ export class Log {
       leaderEpoch: Math.max(0, this.#state.epochs.latestEpoch),
       producers: this.#state.producers,
     }
+    // As with Kafka, a leader's epoch is entered when it begins, also without data.
+    if (this.#state.epochs.assign(this.leaderEpoch, this.logEndOffset)) this.#state.saveEpochs()
     this.#rollSegment = this.#describeActive()
     this.#commits.restart(recovered.logEndOffset)
     this.#generation++
@@ -665,7 +667,10 @@ export class Log {
       segment: this.#active,
       stats: this.#active.stats(),
       recoveryPoint: this.logEndOffset,
-      producers: { path: this.#state.snapshotPath(this.logEndOffset), content: this.#state.encodeProducers() },
+      producers:
+        this.logEndOffset === this.#list.firstBaseOffset
+          ? null
+          : { path: this.#state.snapshotPath(this.logEndOffset), content: this.#state.encodeProducers() },
     }
   }
 

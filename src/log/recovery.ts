@@ -41,6 +41,8 @@ export interface RecoveryRequest {
   readonly checkpoint: LogCheckpoint | null
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
   readonly tail: TailSlot | null
+  /** Kafka wrote last and closed cleanly: then its recovery point is the log end, and its files are as it left them. */
+  readonly closedByKafka: boolean
   /** Compacted logs have gaps between batches. */
   readonly allowGaps: boolean
   readonly logger: Logger
@@ -98,7 +100,8 @@ class Recovery {
     const start = this.#startOfScan()
     const epochsBefore = hadEpochs ? JSON.stringify(this.#state.epochs.entries) : ''
     this.#replayBelow(start, hadEpochs)
-    this.#state.epochs.truncateFromEnd(start.offset)
+    // An epoch that began where the scan begins stays: perhaps nothing was written in it.
+    this.#state.epochs.truncateFromEnd(start.offset + 1)
     const active = this.#scanFrom(start)
     const logEndOffset = active.stats().nextOffset
     this.#state.epochs.truncateFromEnd(logEndOffset + 1)
@@ -138,14 +141,15 @@ class Recovery {
 
   /** Where checking must begin: a segment, the start of a batch in it, and the lowest offset allowed there. */
   #startOfScan(): ScanStart {
-    const { checkpoint } = this.#request
+    const { checkpoint, closedByKafka } = this.#request
     const recoveryPoint = checkpoint?.recoveryPoint ?? -1
     const index = this.#bases.findLastIndex((base) => base <= recoveryPoint)
     if (index < 0) return { index: 0, position: 0, offset: this.#bases[0]! }
     const wholeSegment = { index, position: 0, offset: this.#bases[index]! }
     const base = this.#bases[index]!
-    if (checkpoint === null || checkpoint.segmentBaseOffset !== base) return wholeSegment
     const size = this.#disk.stat(this.#path(base, 'log'))?.size ?? 0
+    if (closedByKafka && index === this.#bases.length - 1) return { index, position: size, offset: recoveryPoint }
+    if (checkpoint === null || checkpoint.segmentBaseOffset !== base) return wholeSegment
     if (size < checkpoint.segmentPosition) return wholeSegment
     if (size === checkpoint.segmentPosition && index === this.#bases.length - 1) {
       // Nothing was appended since the checkpoint: after a clean close this is all there is to do.

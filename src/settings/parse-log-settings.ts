@@ -126,7 +126,9 @@ function isWithin({ min, max }: { min: number; max: number }, value: number): bo
 }
 
 function unknownSetting(option: string, otherNames: readonly string[]): VarveError {
-  const names = Object.entries(logSettingTable).flatMap(([name, { kafkaName }]) => [name, kafkaName]).concat(otherNames)
+  const names = Object.entries(logSettingTable)
+    .flatMap(([name, { kafkaName }]) => [name, kafkaName])
+    .concat(otherNames)
   const nearest = nearestName(option, names)
   const hint = nearest === undefined ? '.' : `: did you mean "${nearest}"?`
   return invalid(option, `There is no setting "${option.slice(0, 80)}"${hint}`)

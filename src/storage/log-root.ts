@@ -42,6 +42,10 @@ export class LogRoot {
   readonly #logger: Logger
   readonly #lock: number
   readonly #logs = new Map<string, LogCheckpoint>()
+  /** Logs of which only Kafka's files tell. */
+  readonly #logsOfKafka = new Set<string>()
+  /** CRC-32C of Kafka's files as we wrote them last, by name. */
+  #kafkaFilesWritten = new Map<string, number>()
   readonly #kafkaLayout: boolean
   /** Content of Kafka's sign of a clean close, to put it back when we close cleanly; null when there was none. */
   readonly #cleanShutdown: Uint8Array | null
@@ -86,12 +90,18 @@ export class LogRoot {
     return this.#logs.get(logName) ?? null
   }
 
+  /** Kafka wrote this log last, and closed it cleanly. */
+  closedByKafka(logName: string): boolean {
+    return this.#cleanShutdown !== null && this.#logsOfKafka.has(logName)
+  }
+
   tailSlot(logName: string): TailSlot | null {
     return this.tails.slot(logName)
   }
 
   /** Enters what is now on disk of a log; `write` makes it durable. */
   put(checkpoint: LogCheckpoint): void {
+    this.#logsOfKafka.delete(checkpoint.name)
     this.#logs.set(checkpoint.name, checkpoint)
   }
 
@@ -135,20 +145,22 @@ export class LogRoot {
     }
   }
 
-  #kafkaFilesWritten = new Map<string, number>()
-
   #readKafkaCheckpoints(): void {
     const recovery = this.#readKafkaFile(recoveryPointCheckpointName)
     const starts = this.#readKafkaFile(logStartCheckpointName)
-    for (const [name, offset] of recovery.offsets) {
+    for (const name of new Set([...recovery.offsets.keys(), ...starts.offsets.keys()])) {
+      const recoveryPoint = recovery.offsets.get(name) ?? 0
+      const logStartOffset = starts.offsets.get(name) ?? 0
       const own = this.#logs.get(name)
-      if (own === undefined) this.#logs.set(name, untrustedFrom(name, offset, starts.offsets.get(name) ?? 0))
-      else if (recovery.changed && offset < own.recoveryPoint) this.#logs.set(name, { ...own, recoveryPoint: offset })
-    }
-    if (!starts.changed) return
-    for (const [name, offset] of starts.offsets) {
-      const own = this.#logs.get(name)
-      if (own !== undefined && offset > own.logStartOffset) this.#logs.set(name, { ...own, logStartOffset: offset })
+      if (own === undefined) {
+        this.#logsOfKafka.add(name)
+        this.#logs.set(name, untrustedFrom(name, recoveryPoint, logStartOffset))
+        continue
+      }
+      const changed = { ...own }
+      if (recovery.changed) changed.recoveryPoint = Math.min(own.recoveryPoint, recoveryPoint)
+      if (starts.changed) changed.logStartOffset = Math.max(own.logStartOffset, logStartOffset)
+      this.#logs.set(name, changed)
     }
   }
 

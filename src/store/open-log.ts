@@ -74,6 +74,7 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
         disk,
         folder: path,
         checkpoint: root.checkpointOf(location.logName),
+        closedByKafka: root.closedByKafka(location.logName),
         segmentOptions,
         tail,
         allowGaps: settings.cleanupPolicy.includes('compact'),

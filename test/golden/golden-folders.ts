@@ -50,6 +50,17 @@ export interface GoldenCopy {
   remove(): void
 }
 
+/** Copies a data directory with one partition of it, and the files beside the partitions, to a new temporary folder. */
+export function copyGoldenData(state: GoldenState, partition: string): GoldenCopy {
+  const path = mkdtempSync(join(tmpdir(), 'varve-golden-'))
+  for (const { name } of readdirSync(goldenPath(state), { withFileTypes: true })) {
+    if (name === partition || !goldenPartitions(state).includes(name)) {
+      cpSync(goldenPath(state, name), join(path, name), { recursive: true })
+    }
+  }
+  return { path, remove: () => rmSync(path, { recursive: true, force: true }) }
+}
+
 /** Copies a whole data directory, or one partition of it, to a new temporary folder. */
 export function copyGolden(state: GoldenState, partition?: string): GoldenCopy {
   const root = mkdtempSync(join(tmpdir(), 'varve-golden-'))
