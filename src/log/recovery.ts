@@ -105,8 +105,9 @@ class Recovery {
     const active = this.#scanFrom(start)
     const logEndOffset = active.stats().nextOffset
     this.#state.epochs.truncateFromEnd(logEndOffset + 1)
-    if (JSON.stringify(this.#state.epochs.entries) !== epochsBefore) this.#state.saveEpochs()
     const logStartOffset = Math.min(Math.max(this.#bases[0]!, checkpoint?.logStartOffset ?? 0), logEndOffset)
+    this.#state.epochs.truncateFromStart(logStartOffset)
+    if (JSON.stringify(this.#state.epochs.entries) !== epochsBefore) this.#state.saveEpochs()
     this.#removeStraySnapshots(logStartOffset, logEndOffset)
     if (this.#scannedBytes > 0 || this.#cut !== null) {
       active.flushNow(FlushFlag.indexes | FlushFlag.folder)
