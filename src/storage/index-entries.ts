@@ -57,13 +57,10 @@ function endOfEntries(bytes: Uint8Array, entryBytes: number): number {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end -= 1
   // The last entry may itself end in zero bytes.
-  return Math.ceil(end / entryBytes) * entryBytes <= bytes.length
-    ? Math.ceil(end / entryBytes) * entryBytes
-    : cut(bytes)
-}
-
-function cut(bytes: Uint8Array): never {
-  throw new VarveError('VARVE_CORRUPT', `An index of ${bytes.length} bytes ends inside an entry.`)
+  end = Math.ceil(end / entryBytes) * entryBytes
+  if (end > bytes.length)
+    throw new VarveError('VARVE_CORRUPT', `An index of ${bytes.length} bytes ends inside an entry.`)
+  return end
 }
 
 function corrupt(which: string, entry: number): VarveError {

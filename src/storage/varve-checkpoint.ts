@@ -319,11 +319,12 @@ function decodePayload(bytes: Uint8Array): Checkpoint | undefined {
     return decoder.decode(bytes.subarray(at - length, at))
   }
   try {
-    const kafkaFiles = Array.from({ length: take16() }, () => ({ name: takeName(), crc: take32() }))
-    const count = take32()
-    if (count > bytes.length / logFixedBytes) return undefined // a claimed count reserves nothing
-    const logs = Array.from({ length: count }, (): LogCheckpoint => {
-      const log = {
+    // A claimed count reserves nothing: reading past the end throws.
+    const kafkaFiles: KafkaFileChecksum[] = []
+    for (let left = take16(); left > 0; left -= 1) kafkaFiles.push({ name: takeName(), crc: take32() })
+    const logs: LogCheckpoint[] = []
+    for (let left = take32(); left > 0; left -= 1) {
+      logs.push({
         name: takeName(),
         recoveryPoint: take64(),
         segmentBaseOffset: take64(),
@@ -338,10 +339,9 @@ function decodePayload(bytes: Uint8Array): Checkpoint | undefined {
         timeIndexEntries: take32(),
         timeIndexCrc: take32(),
         leaderEpochsCrc: take32(),
-      }
+      })
       take32()
-      return log
-    })
+    }
     return at === bytes.length ? { kafkaFiles, logs } : undefined
   } catch (error) {
     if (error instanceof RangeError || error instanceof TypeError) return undefined

@@ -94,14 +94,16 @@ describe('transaction indexes', () => {
   })
 
   it('give what overlaps a range, and say when no later segment can hold more', () => {
-    const collect = (startOffset: number, endOffset: number) => {
+    const collect = (startOffset: number, endOffset: number, from = entries) => {
       const into: TransactionIndexEntry[] = []
-      const done = collectAborted(entries, { startOffset, endOffset }, into)
+      const done = collectAborted(from, { startOffset, endOffset }, into)
       return [into, done]
     }
     assert.deepEqual(collect(0, 7), [[], true])
     assert.deepEqual(collect(0, 8), [[first], true])
     assert.deepEqual(collect(26, 27), [[first], true])
+    assert.deepEqual(collect(26, 27, [first]), [[first], true])
+    assert.deepEqual(collect(26, 28, [first]), [[first], false])
     assert.deepEqual(collect(27, 28), [[], true])
     // While the third was open, the abort of the second said nothing about offsets from 89 on.
     assert.deepEqual(collect(85, 89), [[second], true])

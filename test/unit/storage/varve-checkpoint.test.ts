@@ -91,6 +91,20 @@ describe("varve's checkpoint", () => {
     assert.equal(planCheckpointWrite(small, read.file).kind, 'in-place')
   })
 
+  it('never writes past the slot that it has', () => {
+    const { file } = firstFile({ kafkaFiles: [], logs: [] })
+    const logs: LogCheckpoint[] = []
+    for (let write = planCheckpointWrite({ kafkaFiles: [], logs }, file); write.kind === 'in-place'; ) {
+      assert.ok(write.bytes.length <= file.capacityBytes)
+      // Each log takes some hundred bytes; the last steps go byte by byte.
+      const isNear = write.bytes.length + 200 > file.capacityBytes
+      if (isNear) logs.push(log('x'.repeat(logs.pop()!.name.length + 1)))
+      else logs.push(log('x'))
+      write = planCheckpointWrite({ kafkaFiles: [], logs }, file)
+      if (write.kind === 'replace') assert.ok(isNear && write.file.capacityBytes > file.capacityBytes)
+    }
+  })
+
   it('survives a write that is torn at any byte: the one before counts', () => {
     let { bytes, file } = firstFile(small)
     const second = planCheckpointWrite({ ...small, logs: [log('second')] }, file)
