@@ -12,6 +12,7 @@ import { VarveError } from '../errors.ts'
 import { BatchBuilder as PureBatchBuilder } from '../record/batch-builder.ts'
 import { readBatches as pureReadBatches } from '../record/read-batches.ts'
 import type { RecordBatch } from '../record/record-batch.ts'
+import { requireKnownOptions } from '../settings/known-options.ts'
 
 export type { CompressionCodec, CompressionName } from '../env/codecs.ts'
 export { type ErrorCode, VarveError } from '../errors.ts'
@@ -37,7 +38,13 @@ export interface BatchBuilderOptions {
 export class BatchBuilder extends PureBatchBuilder {
   /** Errors: VARVE_INVALID_ARGUMENT; VARVE_UNSUPPORTED when this Node version cannot compress so. */
   constructor(options: BatchBuilderOptions = {}) {
+    requireKnownOptions(options, ['maxBytes', 'compression', 'now'])
     const { maxBytes, compression = 'none', now = Date.now } = options
+    if (typeof now !== 'function') {
+      throw new VarveError('VARVE_INVALID_ARGUMENT', 'Option "now" must be a function.', {
+        details: { argument: 'now' },
+      })
+    }
     super({ maxBytes, now, crc32c, codec: codecNamed(compression) })
   }
 }
@@ -63,7 +70,16 @@ export function readBatches(
   bytes: Uint8Array,
   options: ReadBatchesOptions = {},
 ): Generator<RecordBatch, void, undefined> {
+  requireKnownOptions(options, ['checkCrc', 'maxDecompressedBytes'])
   const { checkCrc = true, maxDecompressedBytes } = options
+  if (
+    maxDecompressedBytes !== undefined &&
+    !(Number.isSafeInteger(maxDecompressedBytes) && maxDecompressedBytes >= 0)
+  ) {
+    throw new VarveError('VARVE_INVALID_ARGUMENT', 'Option "maxDecompressedBytes" must be an integer from 0 on.', {
+      details: { argument: 'maxDecompressedBytes' },
+    })
+  }
   return pureReadBatches(bytes, {
     codecs: compressionCodecs,
     maxDecompressedBytes,
@@ -76,7 +92,7 @@ function codecNamed(compression: CompressionName): (typeof compressionCodecs)[nu
   if (codec === undefined) {
     throw new VarveError(
       'VARVE_INVALID_ARGUMENT',
-      `compression must be one of ${compressionNames.join(', ')}, not ${String(compression)}`,
+      `Option "compression" must be one of ${compressionNames.join(', ')}, not ${String(compression)}.`,
       { details: { argument: 'compression' } },
     )
   }

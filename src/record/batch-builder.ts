@@ -1,3 +1,4 @@
+import { check } from '../base/check.ts'
 import { writeInt64 } from '../base/int64.ts'
 import { int32VarintSize, int64VarintSize, writeInt32Varint, writeInt64Varint } from '../base/varint.ts'
 import type { CompressionCodec } from '../env/codecs.ts'
@@ -73,13 +74,15 @@ export class BatchBuilder {
   private batchTimestamp = Number.NaN
   private finished = false
   private producerAttributes = 0
+  /** Bytes that fit without growing. Invariant: capacity <= buffer.length, capacity <= maxBytes. */
+  private capacity: number
 
   constructor(options: BatchBuilderOptions) {
     const { maxBytes = defaultBatchBytes, codec, crc32c, now } = options
     if (!Number.isInteger(maxBytes) || maxBytes < headerBytes || maxBytes > batchBytesMax) {
       throw new VarveError(
         'VARVE_INVALID_ARGUMENT',
-        `maxBytes must be an integer from ${headerBytes} to ${batchBytesMax}, not ${String(maxBytes)}`,
+        `Option "maxBytes" must be an integer from ${headerBytes} to ${batchBytesMax}, not ${String(maxBytes)}.`,
         { details: { argument: 'maxBytes' } },
       )
     }
@@ -87,7 +90,8 @@ export class BatchBuilder {
     this.codec = codec === undefined || codec.id === 0 ? undefined : codec
     this.crc32c = crc32c
     this.now = now
-    this.buffer = Buffer.alloc(Math.min(firstBufferBytes, maxBytes))
+    this.capacity = Math.min(firstBufferBytes, maxBytes)
+    this.buffer = Buffer.alloc(this.capacity)
     this.view = viewOf(this.buffer)
     this.view.setInt8(HeaderField.magic, currentMagic)
     this.setProducer(null)
@@ -129,9 +133,10 @@ export class BatchBuilder {
   /**
    * Sets the idempotence key that this batch and all later ones carry; null for none, which is the default.
    *
-   * Errors: VARVE_INVALID_ARGUMENT.
+   * Errors: VARVE_INVALID_ARGUMENT, also for a batch that is finished: its bytes are complete.
    */
   setProducer(producer: ProducerFields | null): void {
+    if (this.finished) throw finishedBatch()
     const { view } = this
     if (producer === null) {
       view.setBigInt64(HeaderField.producerId, -1n)
@@ -140,6 +145,7 @@ export class BatchBuilder {
       this.producerAttributes = 0
       return
     }
+    if (typeof producer !== 'object') throw invalid('producer', 'an object or null', producer)
     const { producerId, producerEpoch, baseSequence, transactional = false } = producer
     if (typeof producerId !== 'bigint' || producerId < 0n || producerId >= 1n << 63n) {
       throw invalid('producerId', 'a bigint from 0 to 2^63 - 1', producerId)
@@ -195,8 +201,9 @@ export class BatchBuilder {
   finish(): number {
     if (this.finished) return this.end
     const { count } = this
-    if (count === 0)
-      throw new VarveError('VARVE_INVALID_RECORD', 'the batch holds no records; add one before it is finished')
+    if (count === 0) {
+      throw new VarveError('VARVE_INVALID_RECORD', 'The batch holds no records; add one before it is finished.')
+    }
     let attributes = this.producerAttributes
     if (this.codec !== undefined) {
       this.compress(this.codec)
@@ -246,9 +253,7 @@ export class BatchBuilder {
     time: number | undefined,
     headers: RecordHeaders | undefined,
   ): number {
-    if (this.finished) {
-      throw new VarveError('VARVE_INVALID_ARGUMENT', 'the batch is finished; call reset() before the next record')
-    }
+    if (this.finished) throw finishedBatch()
     const timestamp = this.timestampOf(time)
     const delta = this.timestampDelta(timestamp)
     const keyBytes = dataBytes(key, 'key')
@@ -257,7 +262,7 @@ export class BatchBuilder {
     const measured = list === undefined ? undefined : measureHeaders(list)
     const body = this.bodyBytes(keyBytes, valueBytes, delta) + (measured === undefined ? 1 : measured.bytes)
     const end = this.end + int32VarintSize(body) + body
-    if (end > this.buffer.length) this.grow(end)
+    if (end > this.capacity) this.grow(end)
 
     const { buffer, count } = this
     let at = writeInt32Varint(buffer, this.end, body)
@@ -268,8 +273,9 @@ export class BatchBuilder {
     if (keyBytes > 0) at = writeData(buffer, at, key!, keyBytes)
     at = writeInt32Varint(buffer, at, valueBytes)
     if (valueBytes > 0) at = writeData(buffer, at, value!, valueBytes)
-    if (list === undefined) buffer[at] = 0
-    else writeHeaders(buffer, at, list, measured!)
+    if (list === undefined) buffer[at++] = 0
+    else at = writeHeaders(buffer, at, list, measured!)
+    check(at === end, 'a record takes the bytes that were measured for it')
 
     if (count === 0) {
       this.baseTimestamp = timestamp
@@ -297,12 +303,14 @@ export class BatchBuilder {
 
   private timestampOf(timestamp: number | undefined): number {
     if (timestamp === undefined) {
-      if (Number.isNaN(this.batchTimestamp)) this.batchTimestamp = this.now === undefined ? noTimestamp : this.now()
+      if (Number.isNaN(this.batchTimestamp)) {
+        const now = this.now === undefined ? noTimestamp : this.now()
+        requireTimestamp('result of now()', now)
+        this.batchTimestamp = now
+      }
       return this.batchTimestamp
     }
-    if (!Number.isSafeInteger(timestamp) || timestamp < noTimestamp) {
-      throw invalid('timestamp', 'milliseconds since 1970 as an integer, or -1 for none', timestamp)
-    }
+    requireTimestamp('timestamp', timestamp)
     return timestamp
   }
 
@@ -316,17 +324,18 @@ export class BatchBuilder {
     if (bytes > this.maxBytes) {
       throw new VarveError(
         'VARVE_RECORD_TOO_LARGE',
-        `the batch would take ${bytes} bytes, at most ${this.maxBytes} are allowed; finish it before this record, or raise maxBytes`,
+        `The batch would take ${bytes} bytes, at most ${this.maxBytes} are allowed; finish it before this record, or raise maxBytes.`,
         { details: { bytes, maxBytes: this.maxBytes, recordCount: this.count } },
       )
     }
-    this.replaceBuffer(Math.min(Math.max(bytes, this.buffer.length * 2), this.maxBytes))
+    this.replaceBuffer(Math.min(Math.max(bytes, this.capacity * 2), this.maxBytes))
   }
 
   private replaceBuffer(size: number): void {
     const larger = Buffer.alloc(size)
     this.buffer.copy(larger, 0, 0, this.end)
     this.buffer = larger
+    this.capacity = Math.min(size, this.maxBytes)
     this.view = viewOf(larger)
   }
 
@@ -372,7 +381,7 @@ function measureHeaders(list: HeaderList): MeasuredHeaders {
   return { bytes, sizes }
 }
 
-function writeHeaders(buffer: Buffer, position: number, list: HeaderList, measured: MeasuredHeaders): void {
+function writeHeaders(buffer: Buffer, position: number, list: HeaderList, measured: MeasuredHeaders): number {
   let at = writeInt32Varint(buffer, position, list.length)
   for (const [i, [name, value]] of list.entries()) {
     const nameBytes = measured.sizes[2 * i]!
@@ -382,10 +391,20 @@ function writeHeaders(buffer: Buffer, position: number, list: HeaderList, measur
     at = writeInt32Varint(buffer, at + nameBytes, valueBytes)
     if (valueBytes > 0) at = writeData(buffer, at, value!, valueBytes)
   }
+  return at
 }
 
 function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
+
+function finishedBatch(): VarveError {
+  return new VarveError('VARVE_INVALID_ARGUMENT', 'The batch is finished; call reset() to begin the next.')
+}
+
+function requireTimestamp(argument: string, timestamp: number): void {
+  if (Number.isSafeInteger(timestamp) && timestamp >= noTimestamp) return
+  throw invalid(argument, 'milliseconds since 1970 as an integer, or -1 for none', timestamp)
 }
 
 function requireInteger(argument: string, value: number, max: number): void {
@@ -395,7 +414,7 @@ function requireInteger(argument: string, value: number, max: number): void {
 
 function invalid(argument: string, wanted: string, got: unknown): VarveError {
   const shown = typeof got === 'number' || typeof got === 'bigint' ? String(got) : nameOf(got)
-  return new VarveError('VARVE_INVALID_ARGUMENT', `${argument} must be ${wanted}, not ${shown}`, {
+  return new VarveError('VARVE_INVALID_ARGUMENT', `The ${argument} must be ${wanted}, not ${shown}.`, {
     details: { argument },
   })
 }

@@ -45,7 +45,7 @@ export function decodeTransactionMarker(record: LogRecord): TransactionMarker | 
 }
 
 function badMarker(record: LogRecord, reason: string): VarveError {
-  return new VarveError('VARVE_CORRUPT', `the transaction marker at offset ${record.offset} is damaged: ${reason}`, {
+  return new VarveError('VARVE_CORRUPT', `The transaction marker at offset ${record.offset} is damaged: ${reason}.`, {
     details: { offset: record.offset, reason },
   })
 }

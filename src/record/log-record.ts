@@ -111,7 +111,7 @@ export class LogRecord {
     } catch (cause) {
       throw new VarveError(
         'VARVE_INVALID_RECORD',
-        `the value at offset ${this.offset} is not JSON; text() returns it as it is`,
+        `The value at offset ${this.offset} is not JSON; text() returns it as it is.`,
         {
           details: { offset: this.offset },
           cause,

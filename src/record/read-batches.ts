@@ -24,7 +24,7 @@ export function* readBatches(
   options: ReadBatchesOptions = {},
 ): Generator<RecordBatch, void, undefined> {
   if (!(bytes instanceof Uint8Array)) {
-    throw new VarveError('VARVE_INVALID_ARGUMENT', `bytes must be a Uint8Array, not ${nameOf(bytes)}`, {
+    throw new VarveError('VARVE_INVALID_ARGUMENT', `The bytes must be a Uint8Array, not ${nameOf(bytes)}.`, {
       details: { argument: 'bytes' },
     })
   }

@@ -159,7 +159,7 @@ export class RecordBatch implements BatchFrame, RecordOrigin {
     if (codec === undefined) {
       throw new VarveError(
         'VARVE_UNSUPPORTED',
-        `the batch at offset ${this.baseOffset} is compressed with ${this.compression}; pass the codecs to read it`,
+        `The batch at offset ${this.baseOffset} is compressed with ${this.compression}; pass the codecs to read it.`,
         { details: { offset: this.baseOffset, compression: this.compression } },
       )
     }
@@ -180,7 +180,7 @@ export class RecordBatch implements BatchFrame, RecordOrigin {
   /** A codec does not know which batch it was given; its error gets that here. */
   private located(error: unknown): unknown {
     if (!(error instanceof VarveError)) return error
-    return new VarveError(error.code, `the batch at offset ${this.baseOffset} cannot be read: ${error.message}`, {
+    return new VarveError(error.code, `The batch at offset ${this.baseOffset} cannot be read. ${error.message}`, {
       details: { ...error.details, position: this.position, offset: this.baseOffset },
       cause: error,
     })
@@ -212,7 +212,7 @@ class RecordIterator implements IterableIterator<LogRecord> {
 /** VARVE_CORRUPT for a batch; `offset` is NaN where the header cannot be trusted to tell. */
 export function damaged(position: number, offset: number, reason: string): VarveError {
   const unknown = Number.isNaN(offset)
-  return new VarveError('VARVE_CORRUPT', `the batch at position ${position} is damaged: ${reason}`, {
+  return new VarveError('VARVE_CORRUPT', `The batch at position ${position} is damaged: ${reason}.`, {
     details: unknown ? { position, reason } : { position, offset, reason },
   })
 }

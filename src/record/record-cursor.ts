@@ -198,7 +198,7 @@ export class RecordCursor {
     const offset = this.baseOffset + this.lastDelta + 1
     return new VarveError(
       'VARVE_CORRUPT',
-      `a record at or after offset ${offset} is damaged, ${this.position} bytes into its batch's data: ${reason}`,
+      `The record at or after offset ${offset}, at position ${this.position}, is damaged: ${reason}.`,
       { details: { position: this.position, offset, reason } },
     )
   }

@@ -27,7 +27,7 @@ export function dataBytes(data: unknown, what: string): number {
   }
   throw new VarveError(
     'VARVE_INVALID_ARGUMENT',
-    `${what} must be a string, a Uint8Array or null, not ${nameOf(data)}`,
+    `The ${what} must be a string, a Uint8Array or null, not ${nameOf(data)}.`,
     {
       details: { argument: what },
     },
@@ -77,7 +77,7 @@ export function requireAttached(data: Uint8Array, what: string): void {
   try {
     Uint8Array.prototype.keys.call(data)
   } catch (cause) {
-    throw new VarveError('VARVE_INVALID_ARGUMENT', `${what} is a view of memory that was transferred or cut off`, {
+    throw new VarveError('VARVE_INVALID_ARGUMENT', `The ${what} is a view of memory that was transferred or cut off.`, {
       details: { argument: what },
       cause,
     })

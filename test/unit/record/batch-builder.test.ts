@@ -142,6 +142,7 @@ describe('batch builder', () => {
     }
     assert.deepEqual(seen(), [2n ** 62n, 3, 2 ** 31 - 1, 0, true])
     assert.deepEqual(seen(), [2n ** 62n, 3, 2 ** 31 - 1, 0, true])
+    builder.reset()
     builder.setProducer(null)
     assert.deepEqual(seen(), [-1n, -1, -1, -1, false])
   })
@@ -258,13 +259,66 @@ describe('batch builder', () => {
       assert.throws(() => builder.add({ value: 'v' }), coded('VARVE_INVALID_ARGUMENT', /reset/))
     })
 
-    for (const options of [{ maxBytes: 10 }, { maxBytes: 2 ** 31 }, { maxBytes: 1.5 }, { compression: 'brotli' }]) {
+    it('a mistyped option, and says which was meant', () => {
+      assert.throws(
+        () => new BatchBuilder({ maxbytes: 5 } as never),
+        coded('VARVE_INVALID_ARGUMENT', /did you mean "maxBytes"/),
+      )
+      assert.throws(
+        () => readBatches(Buffer.alloc(0), { checkcrc: true } as never),
+        coded('VARVE_INVALID_ARGUMENT', /checkCrc/),
+      )
+    })
+
+    it('a clock that gives no timestamp', () => {
+      const builder = new BatchBuilder({ now: () => 1.5 })
+      assert.throws(() => builder.add({ value: 'v' }), coded('VARVE_INVALID_ARGUMENT', /result of now/))
+    })
+
+    it('a timestamp too far from the first', () => {
+      const builder = new BatchBuilder()
+      builder.add({ value: 'v', timestamp: -1 })
+      assert.throws(
+        () => builder.add({ value: 'v', timestamp: Number.MAX_SAFE_INTEGER }),
+        coded('VARVE_INVALID_ARGUMENT', /timestamp/),
+      )
+    })
+
+    it('a producer for a batch that is finished', () => {
+      const builder = new BatchBuilder()
+      builder.add({ value: 'v' })
+      builder.finish()
+      assert.throws(() => builder.setProducer(null), coded('VARVE_INVALID_ARGUMENT', /reset/))
+      builder.reset()
+      builder.setProducer(null)
+    })
+
+    it('more than maxBytes also after a compressed batch came out larger', () => {
+      const noise = Buffer.from(
+        Uint32Array.from({ length: 1000 }, (_, i) => Math.imul(i + 1, 2654435761) ^ (i << 9)).buffer,
+      )
+      const maxBytes = noise.length + 61 + 10
+      const builder = new BatchBuilder({ compression: 'lz4', maxBytes, now: () => 0 })
+      builder.add({ value: noise })
+      assert.ok(builder.finish() > maxBytes)
+      builder.reset()
+      assert.throws(() => builder.add({ value: Buffer.alloc(noise.length + 4) }), coded('VARVE_RECORD_TOO_LARGE'))
+    })
+
+    for (const options of [
+      { maxBytes: 10 },
+      { maxBytes: 2 ** 31 },
+      { maxBytes: 1.5 },
+      { compression: 'brotli' },
+      { now: 5 },
+    ]) {
       it(`options ${JSON.stringify(options)}`, () => {
         assert.throws(() => new BatchBuilder(options as never), coded('VARVE_INVALID_ARGUMENT'))
       })
     }
 
     for (const producer of [
+      { producerId: undefined, producerEpoch: 0, baseSequence: 0 },
       { producerId: 1, producerEpoch: 0, baseSequence: 0 },
       { producerId: -1n, producerEpoch: 0, baseSequence: 0 },
       { producerId: 2n ** 63n, producerEpoch: 0, baseSequence: 0 },

@@ -3,7 +3,7 @@ import type { CompressionName } from '../../codecs.ts'
 
 /** The input is not what this codec writes. */
 export function badInput(compression: CompressionName, reason: string, cause?: unknown): VarveError {
-  return new VarveError('VARVE_CORRUPT', `the ${compression} data is damaged: ${reason}`, {
+  return new VarveError('VARVE_CORRUPT', `The ${compression} data is damaged: ${reason}.`, {
     details: { compression, reason },
     cause,
   })
@@ -11,7 +11,7 @@ export function badInput(compression: CompressionName, reason: string, cause?: u
 
 /** The input claims, or turned out, to expand beyond what is allowed. */
 export function overLimit(compression: CompressionName, maxBytes: number): VarveError {
-  return new VarveError('VARVE_DECOMPRESSION_LIMIT', `the ${compression} data expands beyond ${maxBytes} bytes`, {
+  return new VarveError('VARVE_DECOMPRESSION_LIMIT', `The ${compression} data expands beyond ${maxBytes} bytes.`, {
     details: { compression, maxBytes },
   })
 }

@@ -69,7 +69,7 @@ function required(native: NativeZstd | undefined): NativeZstd {
   if (native !== undefined) return native
   throw new VarveError(
     'VARVE_UNSUPPORTED',
-    `Node ${process.versions.node} cannot compress with zstd; Node 22.15 and later can, or use lz4`,
+    `Node ${process.versions.node} cannot compress with zstd; Node 22.15 and later can, or use lz4.`,
     { details: { compression: 'zstd' } },
   )
 }
