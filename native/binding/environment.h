@@ -112,7 +112,7 @@ class Environment {
   // abandoned.
   Status run_jobs(std::vector<std::function<Status()>> jobs, double ticket);
 
-  // Keeps a Uint8Array for appends from scratch. False when it is none, or its buffer can be resized.
+  // Keeps a Uint8Array for appends from scratch. False when its buffer can be resized.
   bool set_scratch(napi_value array);
   // Its bytes. False when there is none or it was detached.
   bool scratch(std::span<uint8_t>* bytes, bool* shared) const;

@@ -220,12 +220,13 @@ napi_value segment_append_fragments(napi_env env, napi_callback_info info) {
 }
 
 Napi::Value set_scratch(const Napi::CallbackInfo& info) {
-  Environment& environment = *static_cast<Environment*>(info.Data());
-  if (!environment.set_scratch(info[0]) && !info.Env().IsExceptionPending()) {
-    Napi::TypeError::New(info.Env(), "varve: setScratch takes a Uint8Array of a buffer that cannot be resized")
-        .ThrowAsJavaScriptException();
+  Arguments arguments(info);
+  arguments.bytes(0, "scratch");
+  if (arguments.good() && !arguments.environment().set_scratch(info[0])) {
+    arguments.refuse(Code::kInvalidArgument, "scratch buffer that can be resized");
   }
-  return info.Env().Undefined();
+  if (!arguments.good()) return arguments.refusal();
+  return answer(arguments.environment(), Status::success());
 }
 
 // ---- Reading.

@@ -20,7 +20,6 @@ enum TailCell {
   kLastStableOffset,
   kFlushedOffset,
   kLeaderEpoch,
-  kWriterState,
 };
 
 napi_value status_value(napi_env env, uint32_t code) {
@@ -69,7 +68,7 @@ struct SlotCall {
 bool to_offset(double cell, int64_t* offset) { return to_integer(cell, -1, kSafeIntegerMax, offset); }
 
 bool fields_from_cells(const double* cells, TailFields* fields) {
-  int64_t generation, leader_epoch, writer_state;
+  int64_t generation, leader_epoch;
   bool good = to_integer(cells[kGeneration], 0, kSafeIntegerMax, &generation) &&
               to_offset(cells[kSegmentBaseOffset], &fields->segment_base_offset) &&
               to_offset(cells[kEndPosition], &fields->end_position) &&
@@ -78,12 +77,10 @@ bool fields_from_cells(const double* cells, TailFields* fields) {
               to_offset(cells[kHighWatermark], &fields->high_watermark) &&
               to_offset(cells[kLastStableOffset], &fields->last_stable_offset) &&
               to_offset(cells[kFlushedOffset], &fields->flushed_offset) &&
-              to_integer(cells[kLeaderEpoch], -1, 2147483647, &leader_epoch) &&
-              to_integer(cells[kWriterState], 0, 4294967295.0, &writer_state);
+              to_integer(cells[kLeaderEpoch], -1, 2147483647, &leader_epoch);
   if (!good) return false;
   fields->generation = static_cast<uint64_t>(generation);
   fields->leader_epoch = static_cast<int32_t>(leader_epoch);
-  fields->writer_state = static_cast<uint32_t>(writer_state);
   return true;
 }
 
@@ -121,7 +118,6 @@ napi_value tail_read(napi_env env, napi_callback_info info) {
   cells[kLastStableOffset] = static_cast<double>(fields.last_stable_offset);
   cells[kFlushedOffset] = static_cast<double>(fields.flushed_offset);
   cells[kLeaderEpoch] = fields.leader_epoch;
-  cells[kWriterState] = fields.writer_state;
   return status_value(env, call.environment->succeed());
 }
 

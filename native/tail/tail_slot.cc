@@ -37,7 +37,6 @@ bool TailSlot::publish_fields(const TailFields& fields) {
   last_stable_offset_.store(fields.last_stable_offset, std::memory_order_release);
   flushed_offset_.store(fields.flushed_offset, std::memory_order_release);
   leader_epoch_.store(fields.leader_epoch, std::memory_order_release);
-  writer_state_.store(fields.writer_state, std::memory_order_release);
   return publish(version);
 }
 
@@ -53,7 +52,6 @@ void TailSlot::reset(uint64_t epoch, const SlotKey& key) {
     offset->store(-1, std::memory_order_release);
   }
   leader_epoch_.store(-1, std::memory_order_release);
-  writer_state_.store(0, std::memory_order_release);
   if (publish(version)) wake();
 }
 
@@ -78,7 +76,6 @@ bool TailSlot::read(TailView* view) const {
     fields.last_stable_offset = last_stable_offset_.load(std::memory_order_acquire);
     fields.flushed_offset = flushed_offset_.load(std::memory_order_acquire);
     fields.leader_epoch = leader_epoch_.load(std::memory_order_acquire);
-    fields.writer_state = writer_state_.load(std::memory_order_acquire);
   });
 }
 

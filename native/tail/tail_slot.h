@@ -43,7 +43,6 @@ struct TailFields {
   int64_t last_stable_offset = -1;  // exclusive
   int64_t flushed_offset = -1;      // exclusive
   int32_t leader_epoch = -1;
-  uint32_t writer_state = 0;  // the caller's own; 0 after a reset
 };
 
 // What a reader learns besides the fields.
@@ -124,7 +123,7 @@ class TailSlot {
   std::atomic<int64_t> last_stable_offset_;
   std::atomic<int64_t> flushed_offset_;
   std::atomic<int32_t> leader_epoch_;
-  std::atomic<uint32_t> writer_state_;
+  [[maybe_unused]] uint32_t reserved_;
   std::atomic<uint64_t> key_[kSlotKeyWords];
 };
 

@@ -302,5 +302,4 @@ export const TailCell = {
   lastStableOffset: 9,
   flushedOffset: 10,
   leaderEpoch: 11,
-  writerState: 12,
 } as const

@@ -17,7 +17,6 @@ const values = {
   lastStableOffset: 19,
   flushedOffset: 18,
   leaderEpoch: 3,
-  writerState: 1,
 }
 
 function publish(tails: number, slot: number, changed: Partial<typeof values> = {}): number {
@@ -118,7 +117,6 @@ describe('the addon: the table of tails', () => {
     assert.equal(after.epoch, before.epoch + 1)
     assert.equal(after.generation, before.generation + 1)
     assert.equal(after.endPosition, -1)
-    assert.equal(after.writerState, 0)
     assert.ok(after.version > before.version)
     assert.equal(statSync(at('epochs')).ino, ino)
     ok(native.tailsClose(second))
