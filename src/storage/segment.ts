@@ -148,7 +148,8 @@ export class Segment {
     cells[AppendIn.scratchOffset] = 0
     cells[AppendIn.scratchLength] = input.length
     if (scratchOf.get(this.#addon) !== input.bytes) {
-      this.#addon.setScratch(input.bytes)
+      const status = this.#addon.setScratch(input.bytes)
+      if (status !== 0) return status
       scratchOf.set(this.#addon, input.bytes)
     }
     return this.#addon.segmentAppendScratch()

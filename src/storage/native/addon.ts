@@ -89,7 +89,7 @@ export interface Addon {
   /** The same for a list of fragments that together are whole batches. */
   segmentAppendFragments(fragments: Uint8Array[]): number
   /** Registers the buffer that `segmentAppendScratch` reads from; held until replaced. Offsets, epoch and CRC are stamped into it in place (unless it is shared memory, which is only read). Resizable buffers are refused; one that was detached meanwhile makes the append fail. */
-  setScratch(bytes: Uint8Array): void
+  setScratch(bytes: Uint8Array): number
   /** Fills `into` with whole batches, each checked. */
   segmentRead(into: Uint8Array): number
   segmentLocateTimestamp(): number
