@@ -1,5 +1,5 @@
 /** `varve bench`: measures, prints the table, writes the JSON rows and the HTML report. */
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { open, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -30,16 +30,21 @@ export async function run(args: string[]): Promise<number> {
     return 0
   }
   const data = resolve(options.data)
-  mkdirSync(data, { recursive: true })
+  const made = mkdirSync(data, { recursive: true }) !== undefined
+  const folder = join(data, `run-${process.pid}`)
+  const removeFiles = (): void => {
+    // Processes that are ending may still make a file meanwhile.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 })
+    if (made && readdirSync(data).length === 0) rmdirSync(data)
+  }
   const inMemory = memoryFileSystem(data)
   if (inMemory) {
+    removeFiles()
     process.stderr.write(
       `varve bench: ${data} lies on ${inMemory}, which is memory: name a folder on a disk with --data\n`,
     )
     return 1
   }
-  const folder = join(data, `run-${process.pid}`)
-  const removeFiles = (): void => rmSync(folder, { recursive: true, force: true })
   const interrupted = (): never => {
     removeFiles()
     process.exit(130)

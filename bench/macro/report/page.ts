@@ -140,7 +140,29 @@ function groupChart(group: Line[]): string {
     max: row.max!,
     remark: row.system === 'varve' ? remarkOf(row, limit, best) : '',
   }))
-  return `<figure>${caption}${barChart(bars, first.unit)}</figure>`
+  return `<figure>${caption}${barChart(bars, first.unit)}${extraCharts(group)}</figure>`
+}
+
+/** What else was measured of at least two systems, as small charts below the main one. */
+function extraCharts(group: Line[]): string {
+  const headings = {
+    flushed: 'the same run until all of it survives a power cut',
+    cpu: 'CPU time for 1 GB of values',
+  } as const
+  return (Object.keys(headings) as (keyof typeof headings)[])
+    .map((extra) => {
+      const rows = group.flatMap(({ extras }) => extras[extra] ?? [])
+      if (rows.length < 2) return ''
+      const bars = rows.map(({ system, median, min, max }) => ({
+        name: system,
+        value: median!,
+        min: min!,
+        max: max!,
+        remark: '',
+      }))
+      return `<p class="extra">${headings[extra]}</p>${barChart(bars, rows[0]!.unit)}`
+    })
+    .join('')
 }
 
 function remarkOf(row: Row, limit: Row | undefined, best: Row | undefined): string {

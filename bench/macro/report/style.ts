@@ -25,6 +25,7 @@ section { margin-bottom: 44px }
 .question { margin: 0 0 10px; color: var(--soft) }
 figure { margin: 0 0 14px; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 12px 16px }
 figcaption { font-weight: 600; font-size: 14px; margin-bottom: 6px }
+p.extra { margin: 10px 0 4px; font-size: 13px; color: var(--soft) }
 svg { width: 100%; height: auto; display: block; overflow: visible }
 svg text { font-size: 12px; fill: var(--ink) }
 svg .tick, svg .value, svg .remark { fill: var(--soft); font-size: 11px }
