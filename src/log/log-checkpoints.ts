@@ -80,12 +80,10 @@ export class LogCheckpoints {
       highWatermark: recoveryPoint,
       maxTimestamp: stats.maxTimestamp,
       maxTimestampOffset: stats.maxTimestampOffset,
-      bytesSinceIndexEntry: 0,
       indexEntries: stats.indexEntries,
       indexCrc: this.#extend(this.#index, segment, 'index', stats.indexEntries * indexEntryBytes),
       timeIndexEntries: stats.timeIndexEntries,
       timeIndexCrc: this.#extend(this.#timeIndex, segment, 'timeindex', stats.timeIndexEntries * timeIndexEntryBytes),
-      leaderEpochsCrc: 0,
     })
     this.#root.write()
   }

@@ -7,7 +7,7 @@ import { FlushFlag, ScanColumn, ScanFlag, ScanStop, Segment, type SegmentOptions
 import { parseSegmentFileName, segmentFileName } from '../storage/segment-names.ts'
 import type { TailSlot } from '../storage/tails.ts'
 import type { LogCheckpoint } from '../storage/varve-checkpoint.ts'
-import { isControlBatch, noProducerId } from './batch-fields.ts'
+import { isControlBatch, noProducerId, producerIdOf } from './batch-fields.ts'
 import { emptyBatch } from './batch-input.ts'
 import { DerivedState } from './derived-state.ts'
 import { readFirstBatch } from './first-batch.ts'
@@ -305,10 +305,7 @@ class Recovery {
     batch.attributes = rows[row + ScanColumn.attributes]!
     batch.baseTimestamp = rows[row + ScanColumn.baseTimestamp]!
     batch.maxTimestamp = rows[row + ScanColumn.maxTimestamp]!
-    const high = rows[row + ScanColumn.producerIdHigh]!
-    const low = rows[row + ScanColumn.producerIdLow]!
-    const none = high === 0xffff_ffff && low === 0xffff_ffff
-    batch.producerId = none ? noProducerId : BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low))
+    batch.producerId = producerIdOf(rows[row + ScanColumn.producerIdHigh]!, rows[row + ScanColumn.producerIdLow]!)
     batch.producerEpoch = rows[row + ScanColumn.producerEpoch]!
     batch.baseSequence = rows[row + ScanColumn.baseSequence]!
     batch.recordCount = rows[row + ScanColumn.recordCount]!

@@ -316,8 +316,3 @@ export const defaultLogSettings: LogSettings = Object.freeze(
     ]),
   ),
 ) as LogSettings
-
-/** The size at which a segment is sealed. */
-export function segmentBytesOf({ segmentBytes, internalSegmentBytes }: LogSettings): number {
-  return internalSegmentBytes === 0 ? segmentBytes : internalSegmentBytes
-}

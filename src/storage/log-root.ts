@@ -11,6 +11,7 @@ import {
 } from './kafka-checkpoint.ts'
 import { type LogLocation, lockName, tailsName } from './log-location.ts'
 import { failureOf } from './native/failure.ts'
+import { recoveryStart } from './recovery-start.ts'
 import { parsePartitionFolderName } from './segment-names.ts'
 import { type TailSlot, TailTable } from './tails.ts'
 import {
@@ -31,7 +32,7 @@ const cleanShutdownName = '.kafka_cleanshutdown'
  *
  * Our own checkpoint is the authority. Kafka's text files, which carry no checksum, are written beside it in a data
  * folder, so that Kafka can take over. On opening, a text file that differs from what we wrote means that Kafka wrote
- * last, or damage: then of both recovery points the lower one counts, which is safe either way.
+ * last, or damage: see `recovery-start.ts`.
  *
  * One instance per root, owned by the thread that opened it.
  */
@@ -147,20 +148,23 @@ export class LogRoot {
 
   #readKafkaCheckpoints(): void {
     const recovery = this.#readKafkaFile(recoveryPointCheckpointName)
+    const marks = this.#readKafkaFile(replicationCheckpointName)
     const starts = this.#readKafkaFile(logStartCheckpointName)
-    for (const name of new Set([...recovery.offsets.keys(), ...starts.offsets.keys()])) {
-      const recoveryPoint = recovery.offsets.get(name) ?? 0
-      const logStartOffset = starts.offsets.get(name) ?? 0
+    const changed = { recoveryFile: recovery.changed, highWatermarkFile: marks.changed }
+    for (const name of new Set([...recovery.offsets.keys(), ...starts.offsets.keys(), ...this.#logs.keys()])) {
       const own = this.#logs.get(name)
-      if (own === undefined) {
-        this.#logsOfKafka.add(name)
-        this.#logs.set(name, untrustedFrom(name, recoveryPoint, logStartOffset))
-        continue
-      }
-      const changed = { ...own }
-      if (recovery.changed) changed.recoveryPoint = Math.min(own.recoveryPoint, recoveryPoint)
-      if (starts.changed) changed.logStartOffset = Math.max(own.logStartOffset, logStartOffset)
-      this.#logs.set(name, changed)
+      const start = recoveryStart(
+        own,
+        {
+          recoveryPoint: recovery.offsets.get(name),
+          logStartOffset: starts.offsets.get(name),
+          highWatermark: marks.offsets.get(name),
+        },
+        changed,
+      )
+      if (own === undefined) this.#logsOfKafka.add(name)
+      if (start.position === undefined)
+        this.#logs.set(name, untrustedFrom(name, start.recoveryPoint, start.logStartOffset ?? 0))
     }
   }
 
@@ -174,7 +178,7 @@ export class LogRoot {
       return { offsets: new Map(entries.map((e) => [`${e.topic}-${e.partition}`, e.offset])), changed }
     } catch (failure) {
       this.#logger.warn(`${name} cannot be read and is ignored`, { folder: this.folder, failure })
-      return { offsets: new Map(), changed: false }
+      return { offsets: new Map(), changed }
     }
   }
 

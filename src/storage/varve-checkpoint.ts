@@ -19,12 +19,11 @@
  * | 20 | 4 | bytes of payload |
  * | 24 | 8 | generation, from 1 on |
  * | 32 | 4 | CRC-32C of bytes 16 to 31, then the payload |
- * | 36 | 4 | reserved, 0, not checked |
- * | 40 | | payload |
+ * | 36 | | payload |
  *
  * The payload: a 16-bit count of Kafka's files, each a name (16-bit length, UTF-8) and the 32-bit CRC-32C of the bytes
  * that we wrote; a 32-bit count of logs, each a name and the fields of `LogCheckpoint` in its order, offsets, positions
- * and timestamps as 64 bits, counts and CRCs as 32.
+ * and timestamps as 64 bits, counts and CRCs as 32, then 32 bits that are reserved and 0.
  *
  * Pure: the caller reads the whole file, and writes what `planCheckpointWrite` says. What lies in a slot behind its
  * payload is left from before and means nothing.
@@ -54,8 +53,6 @@ export interface LogCheckpoint {
   maxTimestamp: number
   /** Last offset of the first batch that had it; -1 for none. */
   maxTimestampOffset: number
-  /** Bytes in that segment below the recovery point since its last index entry: where the next entry falls. */
-  bytesSinceIndexEntry: number
   /** Flushed entries of that segment's `.index`; what lies behind them is not trusted. */
   indexEntries: number
   /** CRC-32C of these entries. */
@@ -63,8 +60,6 @@ export interface LogCheckpoint {
   /** Flushed entries of that segment's `.timeindex`. */
   timeIndexEntries: number
   timeIndexCrc: number
-  /** CRC-32C of `leader-epoch-checkpoint` as we wrote it. */
-  leaderEpochsCrc: number
 }
 
 /** One of Kafka's text files as we wrote it: another CRC on opening says that Kafka has written since, or damage. */
@@ -115,22 +110,20 @@ export function untrustedFrom(name: string, recoveryPoint: number, logStartOffse
     highWatermark: recoveryPoint,
     maxTimestamp: -1,
     maxTimestampOffset: -1,
-    bytesSinceIndexEntry: 0,
     indexEntries: 0,
     indexCrc: 0,
     timeIndexEntries: 0,
     timeIndexCrc: 0,
-    leaderEpochsCrc: 0,
   }
 }
 
 const magic = Uint8Array.of(0x76, 0x61, 0x72, 0x76, 0x65, 0x0d, 0x0a, 0x01)
 const prefixBytes = 16
-const headerBytes = 40
+const headerBytes = 36
 const slotUnitBytes = 4096
 /** 100,000 logs with the longest names take 38 MB; a larger claim is damage, and reserves nothing. */
 export const slotCapacityMax = 64 * 1024 * 1024
-const logFixedBytes = 8 * 8 + 5 * 4 + 4
+const logFixedBytes = 7 * 8 + 4 * 4 + 4
 
 /**
  * The newest checkpoint in a file's bytes.
@@ -282,13 +275,11 @@ function encodePayload({ kafkaFiles, logs }: Checkpoint): Uint8Array {
     put64(log.highWatermark)
     put64(log.maxTimestamp)
     put64(log.maxTimestampOffset)
-    put64(log.bytesSinceIndexEntry)
     put32(log.indexEntries)
     put32(log.indexCrc)
     put32(log.timeIndexEntries)
     put32(log.timeIndexCrc)
-    put32(log.leaderEpochsCrc)
-    put32(0) // room for flags
+    put32(0)
   })
   return bytes
 }
@@ -333,12 +324,10 @@ function decodePayload(bytes: Uint8Array): Checkpoint | undefined {
         highWatermark: take64(),
         maxTimestamp: take64(),
         maxTimestampOffset: take64(),
-        bytesSinceIndexEntry: take64(),
         indexEntries: take32(),
         indexCrc: take32(),
         timeIndexEntries: take32(),
         timeIndexCrc: take32(),
-        leaderEpochsCrc: take32(),
       })
       take32()
     }

@@ -6,7 +6,6 @@ import {
   logSettingName,
   logSettingTable,
   type Setting,
-  segmentBytesOf,
 } from '../../../src/settings/log-settings.ts'
 import { nearestName } from '../../../src/settings/nearest-name.ts'
 import { logSettingText, parseLogSettings, parseLogSettingTexts } from '../../../src/settings/parse-log-settings.ts'
@@ -155,13 +154,6 @@ describe('settings from options', () => {
   it('refuse what is no object', () => {
     for (const options of [null, [], 'segmentBytes', 7])
       assert.throws(() => parseLogSettings(options as never), /^VarveError: Settings must be an object/)
-  })
-})
-
-describe('the size of a segment', () => {
-  it('is segment.bytes, unless a test asks for less', () => {
-    assert.equal(segmentBytesOf(parseLogSettings({ segmentBytes: 2 ** 21 })), 2 ** 21)
-    assert.equal(segmentBytesOf(parseLogSettings({ 'internal.segment.bytes': 12_000 })), 12_000)
   })
 })
 

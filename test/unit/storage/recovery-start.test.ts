@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict'
-import { changedKafkaFiles, type KafkaOffsets, recoveryStart } from '../../../src/log/recovery-start.ts'
-import { snapshotsToTry, straySnapshots } from '../../../src/log/snapshot-files.ts'
+import { type KafkaOffsets, recoveryStart } from '../../../src/storage/recovery-start.ts'
 import type { LogCheckpoint } from '../../../src/storage/varve-checkpoint.ts'
 
 const own: LogCheckpoint = {
@@ -12,12 +11,10 @@ const own: LogCheckpoint = {
   highWatermark: 990,
   maxTimestamp: -1,
   maxTimestampOffset: -1,
-  bytesSinceIndexEntry: 0,
   indexEntries: 0,
   indexCrc: 0,
   timeIndexEntries: 0,
   timeIndexCrc: 0,
-  leaderEpochsCrc: 0,
 }
 const position = { segmentBaseOffset: 900, segmentPosition: 4096 }
 const asWeLeftIt = { recoveryFile: false, highWatermarkFile: false }
@@ -87,43 +84,5 @@ describe('where recovery starts', () => {
       highWatermark: 800,
     })
     assert.equal(recoveryStart(undefined, kafka(), asWeLeftIt).recoveryPoint, 0)
-  })
-
-  it('sees which of the files that we wrote differ or are gone', () => {
-    const written = [
-      { name: 'a', crc: 1 },
-      { name: 'b', crc: 2 },
-      { name: 'c', crc: 3 },
-    ]
-    const found = [
-      { name: 'a', crc: 1 },
-      { name: 'b', crc: 9 },
-      { name: 'x', crc: 3 },
-    ]
-    assert.deepEqual([...changedKafkaFiles(written, found)], ['b', 'c'])
-  })
-})
-
-describe('snapshot files on opening', () => {
-  const folder = { segmentBaseOffsets: [0, 220, 440], logStartOffset: 0, logEndOffset: 800 }
-
-  it('of segments stay, and the newest behind the last of them', () => {
-    assert.deepEqual(straySnapshots({ ...folder, snapshotOffsets: [220, 400, 440, 600, 800] }), [400, 600])
-    assert.deepEqual(straySnapshots({ ...folder, snapshotOffsets: [220, 440, 700] }), [])
-  })
-
-  it('past the log end go, and the newest of the rest counts', () => {
-    assert.deepEqual(straySnapshots({ ...folder, snapshotOffsets: [220, 600, 800, 900] }), [600, 900])
-    assert.deepEqual(straySnapshots({ ...folder, logEndOffset: 790, snapshotOffsets: [440, 600, 800] }), [800])
-  })
-
-  it('at or below the log start go', () => {
-    assert.deepEqual(straySnapshots({ ...folder, logStartOffset: 220, snapshotOffsets: [0, 220, 440, 800] }), [0, 220])
-  })
-
-  it('are tried from the newest that does not lie past what is needed', () => {
-    assert.deepEqual(snapshotsToTry([220, 440, 800], 790), [440, 220])
-    assert.deepEqual(snapshotsToTry([220, 440, 800], 440), [440, 220])
-    assert.deepEqual(snapshotsToTry([220], 100), [])
   })
 })

@@ -5,7 +5,7 @@
  * silence. But a folder may have been a Kafka's meanwhile. Kafka then has written all of its files anew; damage changes
  * one of them. Pure; the result still has to be clamped to what the segments really hold.
  */
-import type { KafkaFileChecksum, LogCheckpoint } from '../storage/varve-checkpoint.ts'
+import type { LogCheckpoint } from './varve-checkpoint.ts'
 
 /** What Kafka's text files say of one log; undefined where a file does not name it or cannot be read. */
 export interface KafkaOffsets {
@@ -28,15 +28,6 @@ export interface RecoveryStart {
   highWatermark: number | undefined
 }
 
-/** Names of files that differ from what we wrote, or are gone. @param found Those that are there now. */
-export function changedKafkaFiles(
-  written: readonly KafkaFileChecksum[],
-  found: readonly KafkaFileChecksum[],
-): Set<string> {
-  const crcs = new Map(found.map(({ name, crc }) => [name, crc]))
-  return new Set(written.filter(({ name, crc }) => crcs.get(name) !== crc).map(({ name }) => name))
-}
-
 /**
  * Where to start.
  *
@@ -44,7 +35,7 @@ export function changedKafkaFiles(
  * - Kafka's files as we left them: ours.
  * - The recovery points file differs: the lower of both recovery points. Only if more than that file differs has Kafka
  *   been here; then its log start and high watermark are the newer ones, and positions of ours mean nothing.
- * @param changed Which of the two files that Kafka writes at every close differ: see `changedKafkaFiles`.
+ * @param changed Which of the two files that Kafka writes at every close are not as we wrote them.
  */
 export function recoveryStart(
   own: LogCheckpoint | undefined,
