@@ -8,10 +8,12 @@ import { parseSegmentFileName } from '../storage/segment-names.ts'
 import { type Tail, type TailSlot, TailTable } from '../storage/tails.ts'
 import { BatchRun } from './batch-run.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
+import { type FollowOptions, follow } from './follow.ts'
 import type { ReadRequest } from './log.ts'
 import { SegmentList } from './segment-list.ts'
 import { type ReadBounds, type Slab, SlabReader, slabBytes } from './slab-reader.ts'
 import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
+import { ViewReader } from './view-reader.ts'
 
 /** How often a reader looks again when nobody can wake it: there is no table of tails, or its writer is gone. */
 const pollMs = 100
@@ -40,6 +42,7 @@ export class LogReader {
   readonly #parts: LogReaderParts
   readonly #list: SegmentList
   readonly #slabs: SlabReader
+  readonly #views = new ViewReader()
   readonly #waiters: EndWaiters
   readonly #tails: TailTable | null
   #slot: TailSlot | null = null
@@ -116,9 +119,9 @@ export class LogReader {
    * @returns Batches in memory that belongs to the caller; none when `offset` is the log end.
    * @throws VARVE_OFFSET_OUT_OF_RANGE (the log start may have moved past it), VARVE_CORRUPT, VARVE_CLOSED.
    */
-  read(offset: number, request: Pick<ReadRequest, 'maxBytes' | 'control'> = {}): BatchRun {
-    const { maxBytes = slabBytes, control = false } = request
-    return new BatchRun(this.#readSlab(offset, maxBytes), { codecs: this.#parts.codecs, control, aborted: null })
+  read(offset: number, request: Pick<ReadRequest, 'maxBytes' | 'control' | 'views'> = {}): BatchRun {
+    const { maxBytes = slabBytes, control = false, views = false } = request
+    return new BatchRun(this.#readSlab(offset, maxBytes, views), { codecs: this.#parts.codecs, control, aborted: null })
   }
 
   /** The first record, in offset order, whose timestamp is at or above `timestamp` (ms); null when there is none. */
@@ -127,16 +130,17 @@ export class LogReader {
     return lookUpTimestamp(this.#list, timestamp, this.#bounds(), this.#parts.codecs)
   }
 
-  #readSlab(offset: number, maxBytes: number): Slab {
+  #readSlab(offset: number, maxBytes: number, wantsViews: boolean): Slab {
     if (offset >= this.#logEndOffset || this.#closed) this.refresh()
+    const views = wantsViews && this.#parts.disk.addon.features.externalBuffers ? this.#views : null
     try {
-      return this.#slabs.read(offset, maxBytes, this.#bounds())
+      return this.#slabs.read(offset, maxBytes, this.#bounds(), views)
     } catch (failure) {
       // A segment that retention or truncation has taken away since the list was read.
       if (!(failure instanceof VarveError) || failure.code !== 'VARVE_NOT_FOUND') throw failure
       this.#seenGeneration = -1
       this.refresh()
-      return this.#slabs.read(offset, maxBytes, this.#bounds())
+      return this.#slabs.read(offset, maxBytes, this.#bounds(), views)
     }
   }
 
@@ -151,6 +155,12 @@ export class LogReader {
     const wait = this.#waiters.wait(offset, options)
     this.#watch()
     return wait
+  }
+
+  /** Yields what is there from an offset on, then what comes: see `FollowOptions`. */
+  follow(options: FollowOptions = {}): AsyncGenerator<BatchRun, void> {
+    this.#checkOpen()
+    return follow(this, options)
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -212,6 +222,7 @@ export class LogReader {
     this.#list.remove(0, this.#list.length)
     for (const base of bases) this.#list.push(base, null)
     this.#slabs.forget()
+    this.#views.forget()
   }
 
   #refreshFromFiles(): void {

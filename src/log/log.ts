@@ -15,6 +15,7 @@ import { type Appendable, BatchInput } from './batch-input.ts'
 import { BatchRun } from './batch-run.ts'
 import type { DerivedState } from './derived-state.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
+import { type FollowOptions, follow } from './follow.ts'
 import { GroupCommit } from './group-commit.ts'
 import { type CheckpointMark, LogCheckpoints } from './log-checkpoints.ts'
 import type { RecoveredLog } from './recovery.ts'
@@ -26,6 +27,7 @@ import { SegmentList } from './segment-list.ts'
 import { type ReadBounds, SlabReader, slabBytes } from './slab-reader.ts'
 import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import { truncateFiles, truncationPoint } from './truncation.ts'
+import { ViewReader } from './view-reader.ts'
 
 /** How often retention looks, as Kafka's `log.retention.check.interval.ms`. */
 const retentionCheckMs = 5 * 60 * 1000
@@ -63,6 +65,11 @@ export interface ReadRequest {
   readonly maxBytes?: number
   /** 'read_committed' stops at the last stable offset and leaves out aborted transactions. Default 'read_uncommitted'. */
   readonly isolation?: 'read_uncommitted' | 'read_committed'
+  /**
+   * Views of sealed segments instead of copies: they stay valid as long as they are referenced. Data of the active
+   * segment is always copied, and so is everything where the platform refuses external buffers. Default false.
+   */
+  readonly views?: boolean
   /** Also answer transaction markers, which are no data of anybody's. Default false. */
   readonly control?: boolean
 }
@@ -127,6 +134,8 @@ export class Log {
   #bytesSinceCheckpoint = 0
   #intervalFlush: Timer | null = null
   #retentionTimer: Timer | null = null
+  /** Made when somebody first asks for views. */
+  #views: ViewReader | null = null
   #closing: Promise<void> | null = null
 
   constructor(parts: LogParts) {
@@ -169,7 +178,7 @@ export class Log {
     for (const base of recovered.baseOffsets) {
       this.#list.push(base, base === recovered.active.baseOffset ? recovered.active : null)
     }
-    this.#slabs.forget()
+    this.#forgetPlaces()
     this.#state = recovered.state
     this.#active = recovered.active
     this.#logStartOffset = recovered.logStartOffset
@@ -311,17 +320,25 @@ export class Log {
    */
   read(offset: number, request: ReadRequest = {}): BatchRun {
     this.#checkOpen()
-    const { maxBytes = slabBytes, isolation = 'read_uncommitted', control = false } = request
+    const { maxBytes = slabBytes, isolation = 'read_uncommitted', control = false, views = false } = request
     const { codecs } = this.#parts
     if (isolation === 'read_uncommitted') {
-      return new BatchRun(this.#slabs.read(offset, maxBytes, this.#bounds(this.logEndOffset)), {
-        codecs,
-        control,
-        aborted: null,
-      })
+      return new BatchRun(
+        this.#slabs.read(offset, maxBytes, this.#bounds(this.logEndOffset), views ? this.#viewReader() : null),
+        {
+          codecs,
+          control,
+          aborted: null,
+        },
+      )
     }
     const stable = this.lastStableOffset
-    const slab = this.#slabs.read(offset, maxBytes, this.#bounds(Math.max(offset, stable)))
+    const slab = this.#slabs.read(
+      offset,
+      maxBytes,
+      this.#bounds(Math.max(offset, stable)),
+      views ? this.#viewReader() : null,
+    )
     const bases = this.#list.baseOffsets().slice(Math.max(0, this.#list.indexFor(offset)))
     const aborted = this.#state.abortedBetween(bases, offset, slab.nextOffset)
     return new BatchRun(slab, { codecs, control, aborted })
@@ -340,6 +357,12 @@ export class Log {
   async waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
     this.#checkOpen()
     return offset < this.logEndOffset ? true : this.#waiters.wait(offset, options)
+  }
+
+  /** Yields what is there from an offset on, then what comes: see `FollowOptions`. */
+  follow(options: FollowOptions = {}): AsyncGenerator<BatchRun, void> {
+    this.#checkOpen()
+    return follow(this, options)
   }
 
   // ---- what makes the log shorter
@@ -391,7 +414,7 @@ export class Log {
       this.#removal.remove(this.folder, base)
       this.#state.forgetAborted(base)
     }
-    this.#slabs.forget()
+    this.#forgetPlaces()
     this.#generation++
     this.#moveLogStart(plan.logStartOffset)
     return count
@@ -728,6 +751,12 @@ export class Log {
     return Segment.open(this.#disk, { ...this.#parts.segmentOptions, folder: this.folder, baseOffset, mode, tail })
   }
 
+  /** The set of files changed. */
+  #forgetPlaces(): void {
+    this.#slabs.forget()
+    this.#views?.forget()
+  }
+
   #bounds(endOffset: number): ReadBounds {
     return {
       logStartOffset: this.#logStartOffset,
@@ -735,6 +764,12 @@ export class Log {
       activeBaseOffset: this.#active.baseOffset,
       activeEndPosition: this.#rollSegment.sizeBytes,
     }
+  }
+
+  #viewReader(): ViewReader | null {
+    if (!this.#disk.addon.features.externalBuffers) return null
+    this.#views ??= new ViewReader()
+    return this.#views
   }
 
   #checkOpen(): void {

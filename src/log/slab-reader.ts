@@ -2,6 +2,7 @@ import { VarveError } from '../errors.ts'
 import { headerBytes } from '../record/batch-header.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { SegmentList } from './segment-list.ts'
+import type { ViewReader } from './view-reader.ts'
 
 /** Default size of one read: small enough to stay in the processor's cache, large enough that the crossing is nothing. */
 export const slabBytes = 64 * 1024
@@ -49,15 +50,17 @@ export class SlabReader {
   /**
    * Reads from the batch that holds `offset` on; the first batch may begin below it, and comes whole even when it is
    * larger than `maxBytes`.
+   * @param views Where it can, hands out views instead of copies.
    * @throws VARVE_OFFSET_OUT_OF_RANGE below the log start or past the end; VARVE_CORRUPT with
    * `details { path, position, offset, nextGoodOffset }`.
    */
-  read(offset: number, maxBytes: number, bounds: ReadBounds): Slab {
+  read(offset: number, maxBytes: number, bounds: ReadBounds, views: ViewReader | null = null): Slab {
     if (offset < bounds.logStartOffset || offset > bounds.endOffset) throw outOfRange(offset, bounds)
     let index = this.#list.indexFor(offset)
     if (index < 0) throw outOfRange(offset, bounds)
     for (let from = offset; from < bounds.endOffset && index < this.#list.length; index++) {
-      const slab = this.#readSegment(index, from, maxBytes, bounds)
+      const slab =
+        this.#viewSegment(index, from, maxBytes, bounds, views) ?? this.#readSegment(index, from, maxBytes, bounds)
       if (slab !== null) return slab
       // Nothing at or past `from` in this segment (a gap, or its end): go on in the next.
       if (index + 1 < this.#list.length) from = Math.max(from, this.#list.baseOffsetAt(index + 1))
@@ -69,6 +72,20 @@ export class SlabReader {
   forget(): void {
     this.#hintSegment = null
     this.#hintPosition = -1
+  }
+
+  /** Sealed segments only, and only whole: a bound inside of one is the copying reader's. */
+  #viewSegment(
+    index: number,
+    offset: number,
+    maxBytes: number,
+    bounds: ReadBounds,
+    views: ViewReader | null,
+  ): Slab | null {
+    if (views === null || index + 1 >= this.#list.length) return null
+    const nextBaseOffset = this.#list.baseOffsetAt(index + 1)
+    if (bounds.endOffset < nextBaseOffset) return null
+    return views.read(this.#list.at(index), nextBaseOffset, offset, maxBytes)
   }
 
   #readSegment(index: number, offset: number, wantedBytes: number, bounds: ReadBounds): Slab | null {

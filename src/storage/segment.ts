@@ -290,6 +290,11 @@ export class Segment {
     return buffer
   }
 
+  /** CRC-32C of bytes, natively. */
+  crc32c(bytes: Uint8Array): number {
+    return this.#addon.crc32c(bytes, 0)
+  }
+
   /** Asks the helper thread to have the next segment's file ready, so that the roll costs a rename. */
   prepareNext(): void {
     this.#addon.segmentPrepareNext(this.#handle)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BatchBuilder, type Log, openLog, type WriteOptions } from '../../src/doors/log.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -217,6 +217,72 @@ describe('a log', () => {
     const again = await open()
     assert.equal(again.logStartOffset, 1000)
     assert.deepEqual(readAll(again, 1000), ['1000=c'])
+  })
+
+  it('hands out views of sealed segments that outlive truncation, retention and the log', async () => {
+    const log = await open({ internalSegmentBytes: 4096, fileDeleteDelayMs: 0 })
+    for (let i = 0; i < 300; i++) log.append(batchOf([`value-${i}`], Date.now()))
+    await log.flush()
+    const held: { offset: number; value: Buffer; text: string }[] = []
+    for (let offset = 0; offset < 300; ) {
+      const run = log.read(offset, { views: true, maxBytes: 1000 })
+      for (const batch of run) {
+        for (const { offset: at, value } of batch) held.push({ offset: at, value: value!, text: value!.toString() })
+      }
+      offset = run.nextOffset
+    }
+    assert.deepEqual(
+      held.map(({ text }) => text),
+      Array.from({ length: 300 }, (_, i) => `value-${i}`),
+    )
+    log.deleteBefore(100)
+    await log.truncateTo(150)
+    await log.close()
+    for (const { value, text } of held) assert.equal(value.toString(), text)
+    held[200]!.value[0] = 0
+    assert.equal(held[201]!.value.toString(), 'value-201')
+  })
+
+  it('verifies checksums of views too', async () => {
+    const log = await open({ internalSegmentBytes: 4096 })
+    for (let i = 0; i < 100; i++) log.append(batchOf([`value-${i}`]))
+    await log.close()
+    const path = join(folder(), segmentFiles(folder())[0]!)
+    const bytes = readFileSync(path)
+    bytes[bytes.length - 1]! ^= 1
+    writeFileSync(path, bytes)
+    const again = await open({ internalSegmentBytes: 4096 })
+    for (const views of [true, false]) {
+      const read = (): void => {
+        for (let offset = 0; offset < 100; ) offset = again.read(offset, { views, maxBytes: 500 }).nextOffset
+      }
+      assert.throws(read, { code: 'VARVE_CORRUPT' })
+    }
+  })
+
+  it('is followed: first what is there, then what comes, until it is closed', async () => {
+    const log = await open()
+    log.append(batchOf(['a', 'b']))
+    const seen: string[] = []
+    const following = (async () => {
+      for await (const run of log.follow())
+        for (const batch of run) for (const record of batch) seen.push(record.text()!)
+    })()
+    await new Promise((resolve) => setImmediate(resolve))
+    log.append(batchOf(['c']))
+    await log.appendDurable(batchOf(['d']))
+    await log.close()
+    await following
+    assert.deepEqual(seen, ['a', 'b', 'c', 'd'])
+  })
+
+  it('gives up waiting at a timeout or an abort', async () => {
+    const log = await open()
+    assert.equal(await log.waitFor(0, { timeoutMs: 5 }), false)
+    const abort = new AbortController()
+    const waiting = log.waitFor(0, { signal: abort.signal })
+    abort.abort(new Error('enough'))
+    await assert.rejects(waiting, /enough/)
   })
 
   it('refuses a second writer and names the first', async () => {
