@@ -57,6 +57,36 @@ Napi::Value write_file_at_call(const Napi::CallbackInfo& info) {
   return answer(arguments.environment(), status);
 }
 
+// The same two on a helper thread, for whoever must not wait for the disk. The bytes are copied: the caller may go on.
+Napi::Value replace_file_later(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::shared_ptr<Kernel> kernel = arguments.kernel(0);
+  std::string path = arguments.path(1, "path");
+  std::span<uint8_t> bytes = arguments.bytes(2, "bytes");
+  double ticket = arguments.ticket(3);
+  if (!arguments.good()) return arguments.refusal();
+  std::vector<std::function<Status()>> jobs;
+  jobs.push_back([kernel, path, copy = std::vector<uint8_t>(bytes.begin(), bytes.end())] {
+    return replace_file(*kernel, path, copy.data(), copy.size());
+  });
+  return answer(arguments.environment(), arguments.environment().run_jobs(std::move(jobs), ticket));
+}
+
+Napi::Value write_file_at_later(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::shared_ptr<Kernel> kernel = arguments.kernel(0);
+  std::string path = arguments.path(1, "path");
+  int64_t position = arguments.integer(2, "position");
+  std::span<uint8_t> bytes = arguments.bytes(3, "bytes");
+  double ticket = arguments.ticket(4);
+  if (!arguments.good()) return arguments.refusal();
+  std::vector<std::function<Status()>> jobs;
+  jobs.push_back([kernel, path, position, copy = std::vector<uint8_t>(bytes.begin(), bytes.end())] {
+    return write_file_at(*kernel, path, static_cast<uint64_t>(position), copy.data(), copy.size(), true);
+  });
+  return answer(arguments.environment(), arguments.environment().run_jobs(std::move(jobs), ticket));
+}
+
 Napi::Value list(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::shared_ptr<Kernel> kernel = arguments.kernel(0);
@@ -230,6 +260,8 @@ void add_file_calls(Environment& environment, Napi::Object exports) {
   add_function<read_file>(environment, exports, "readFile");
   add_function<replace_file_call>(environment, exports, "replaceFile");
   add_function<write_file_at_call>(environment, exports, "writeFileAt");
+  add_function<replace_file_later>(environment, exports, "replaceFileLater");
+  add_function<write_file_at_later>(environment, exports, "writeFileAtLater");
   add_function<list>(environment, exports, "list");
   add_function<stat_call>(environment, exports, "stat");
   add_function<rename_call>(environment, exports, "rename");

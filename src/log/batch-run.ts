@@ -1,7 +1,7 @@
 import type { CompressionCodecs } from '../env/codecs.ts'
 import { type AbortedTransaction, AbortedTransactionFilter } from '../record/aborted-transactions.ts'
 import { RecordBatch } from '../record/record-batch.ts'
-import type { Slab } from './slab-reader.ts'
+import type { Slab } from './slab.ts'
 
 export interface BatchRunOptions {
   readonly codecs: CompressionCodecs

@@ -61,7 +61,7 @@ export class LogCheckpoints {
   }
 
   /** Enters that everything below the mark is on disk, the indexes of its segment included. */
-  write(mark: CheckpointMark, logStartOffset: number): void {
+  async write(mark: CheckpointMark, logStartOffset: number): Promise<void> {
     const { segment, stats, recoveryPoint } = mark
     if (segment.baseOffset !== this.#crcBase) {
       this.#crcBase = segment.baseOffset
@@ -70,7 +70,8 @@ export class LogCheckpoints {
     }
     const { disk } = this.#root
     const { producers } = mark
-    if (producers !== null && disk.stat(producers.path) === null) disk.replaceFile(producers.path, producers.content)
+    if (producers !== null && disk.stat(producers.path) === null)
+      await disk.replaceFileLater(producers.path, producers.content)
     this.#root.put({
       name: this.#location.logName,
       recoveryPoint,
@@ -85,14 +86,14 @@ export class LogCheckpoints {
       timeIndexEntries: stats.timeIndexEntries,
       timeIndexCrc: this.#extend(this.#timeIndex, segment, 'timeindex', stats.timeIndexEntries * timeIndexEntryBytes),
     })
-    this.#root.write()
+    await this.#root.write()
   }
 
   /** Enters, durably, that nothing from `offset` on may be trusted any more: its segment is about to be exchanged. */
-  rewind(offset: number, logStartOffset: number): void {
+  async rewind(offset: number, logStartOffset: number): Promise<void> {
     this.#crcBase = -1
     this.#root.put(untrustedFrom(this.#location.logName, offset, logStartOffset))
-    this.#root.write()
+    await this.#root.write()
   }
 
   #extend(prefix: PrefixCrc, segment: Segment, kind: 'index' | 'timeindex', bytes: number): number {

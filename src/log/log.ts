@@ -24,7 +24,8 @@ import { planRetention, type RetentionSegment } from './retention.ts'
 import { RetentionClock } from './retention-clock.ts'
 import { type RollLimits, type RollSegment, rollReason } from './roll.ts'
 import { SegmentList } from './segment-list.ts'
-import { type ReadBounds, SlabReader, slabBytes } from './slab-reader.ts'
+import type { ReadBounds } from './slab.ts'
+import { SlabReader, slabBytes } from './slab-reader.ts'
 import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import { truncateFiles, truncationPoint } from './truncation.ts'
 import { ViewReader } from './view-reader.ts'
@@ -438,7 +439,7 @@ export class Log {
     }
     await this.#exchangeFiles(async () => {
       const point = truncationPoint(this.#list, offset)
-      this.#checkpoints.rewind(point.baseOffset, this.#logStartOffset)
+      await this.#checkpoints.rewind(point.baseOffset, this.#logStartOffset)
       const remove = (base: number): void => this.#removal.remove(this.folder, base)
       await truncateFiles(this.#disk, this.folder, this.#list, point, remove)
       this.#state.removeSnapshots((at) => at > point.endOffset)
@@ -457,7 +458,7 @@ export class Log {
       this.#state.removeSnapshots(() => true)
       this.#state.epochs.clear()
       this.#state.saveEpochs()
-      this.#checkpoints.rewind(offset, offset)
+      await this.#checkpoints.rewind(offset, offset)
     })
   }
 
@@ -551,7 +552,7 @@ export class Log {
       await this.#seal()
       await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
       this.#commits.flushed(this.logEndOffset)
-      this.#checkpoints.write(this.#mark(), this.#logStartOffset)
+      await this.#checkpoints.write(this.#mark(), this.#logStartOffset)
       clean = true
     } catch (cause) {
       this.#failStop('The last flush', cause)
@@ -679,7 +680,7 @@ export class Log {
       await this.#flushAppended(FlushFlag.indexes)
       if (truncations !== this.#truncations) return
       this.#commits.flushed(mark.recoveryPoint)
-      this.#checkpoints.write(mark, this.#logStartOffset)
+      await this.#checkpoints.write(mark, this.#logStartOffset)
       this.#dropSnapshotsBefore(mark.recoveryPoint)
     })
     job.catch((cause: unknown) => this.#failStop('A background flush', cause))

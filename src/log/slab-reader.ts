@@ -2,30 +2,11 @@ import { VarveError } from '../errors.ts'
 import { headerBytes } from '../record/batch-header.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { SegmentList } from './segment-list.ts'
+import type { ReadBounds, Slab } from './slab.ts'
 import type { ViewReader } from './view-reader.ts'
 
 /** Default size of one read: small enough to stay in the processor's cache, large enough that the crossing is nothing. */
 export const slabBytes = 64 * 1024
-
-/** How far a read may go. */
-export interface ReadBounds {
-  /** Lowest offset that may be read. */
-  readonly logStartOffset: number
-  /** Exclusive: batches that start at or past it are left out. */
-  readonly endOffset: number
-  /** Base offset of the active segment. */
-  readonly activeBaseOffset: number
-  /** Bytes of the active segment that are published, exclusive; -1 when nobody says, then all that is whole counts. */
-  readonly activeEndPosition: number
-}
-
-/** Whole batches, one after another, in memory that belongs to the caller. */
-export interface Slab {
-  readonly bytes: Uint8Array
-  readonly batchCount: number
-  /** Offset after the last record; where the next read starts. Equal to the offset asked for when there is nothing yet. */
-  readonly nextOffset: number
-}
 
 const nothing = Buffer.alloc(0)
 

@@ -2,7 +2,7 @@ import type { CompressionCodecs } from '../env/codecs.ts'
 import { RecordBatch } from '../record/record-batch.ts'
 import { readFirstBatch, type StoredBatch } from './first-batch.ts'
 import type { SegmentList } from './segment-list.ts'
-import type { ReadBounds } from './slab-reader.ts'
+import type { ReadBounds } from './slab.ts'
 
 /** The record that a lookup by time has found. */
 export interface TimestampedOffset {

@@ -2,7 +2,7 @@ import { VarveError } from '../errors.ts'
 import { crcStart, HeaderField, headerFault, lengthOverhead } from '../record/batch-header.ts'
 import type { Segment } from '../storage/segment.ts'
 import { readFirstBatch } from './first-batch.ts'
-import type { Slab } from './slab-reader.ts'
+import type { Slab } from './slab.ts'
 
 /**
  * Size of one mapped window. Making and dropping many small ones costs full garbage collections (V8 counts their bytes

@@ -26,7 +26,7 @@ const ticketsOf = new WeakMap<Addon, Tickets>()
  * A disk: the operating system's, or a simulated one that can be crashed. Everything that varve keeps passes through
  * one, so that the same code runs in production and under a simulated power cut (native/file/kernel.h is the seam).
  *
- * All calls are synchronous but `removeLater`. They serve small files: checkpoints, snapshots, folders. Records pass through
+ * Calls are synchronous but for those named `...Later`, which run on helper threads. They serve small files: checkpoints, snapshots, folders. Records pass through
  * `Segment`. A Disk belongs to the JavaScript thread that made it.
  */
 export class Disk {
@@ -77,6 +77,24 @@ export class Disk {
   /** Overwrites part of a file in place, making it if missing. With `sync` it is durable on return. */
   writeFileAt(path: string, position: number, bytes: Uint8Array, sync: boolean): void {
     this.#check(this.addon.writeFileAt(this.kernel, path, position, bytes, sync), `write ${path}`)
+  }
+
+  /** `replaceFile` on a helper thread; resolves when the new content is on disk. */
+  replaceFileLater(path: string, bytes: Uint8Array): Promise<void> {
+    return this.#later(
+      () => this.replaceFile(path, bytes),
+      `write ${path}`,
+      (ticket) => this.addon.replaceFileLater(this.kernel, path, bytes, ticket),
+    )
+  }
+
+  /** `writeFileAt` on a helper thread; resolves when the bytes are on disk. */
+  writeFileAtLater(path: string, position: number, bytes: Uint8Array): Promise<void> {
+    return this.#later(
+      () => this.writeFileAt(path, position, bytes, true),
+      `write ${path}`,
+      (ticket) => this.addon.writeFileAtLater(this.kernel, path, position, bytes, ticket),
+    )
   }
 
   /** Entries of a folder, sorted by name; null when there is no such folder. */
@@ -171,6 +189,12 @@ export class Disk {
   /** Bytes that an unprivileged user may still write; 0 when unknown. */
   freeBytes(path: string): number {
     return this.addon.freeBytes(this.kernel, path)
+  }
+
+  /** On a simulated disk everything happens at once, on this thread, so that a run can be repeated exactly. */
+  async #later(now: () => void, what: string, start: (ticket: number) => number): Promise<void> {
+    if (this.simulated) now()
+    else await this.runJob(what, start)
   }
 
   #check(status: number, what: string): void {

@@ -51,6 +51,9 @@ export class LogRoot {
   /** Content of Kafka's sign of a clean close, to put it back when we close cleanly; null when there was none. */
   readonly #cleanShutdown: Uint8Array | null
   #file: CheckpointFile | undefined
+  #lastWrite: Promise<void> = Promise.resolve()
+  /** Not begun yet: whoever asks now shares it. */
+  #nextWrite: Promise<void> | null = null
   #closed = false
 
   private constructor(disk: Disk, folder: string, kafkaLayout: boolean, lock: number, logger: Logger) {
@@ -106,13 +109,28 @@ export class LogRoot {
     this.#logs.set(checkpoint.name, checkpoint)
   }
 
-  /** Writes and flushes the checkpoint: one write into the slot that is not in use. */
-  write(): void {
-    const kafkaFiles = this.#kafkaLayout ? this.#writeKafkaCheckpoints() : []
-    const plan = planCheckpointWrite({ kafkaFiles, logs: [...this.#logs.values()] }, this.#file)
+  /**
+   * Writes and flushes the checkpoint with all that was put so far; resolves when it is on disk. Requests that come
+   * while one is being written share the next.
+   */
+  write(): Promise<void> {
+    this.#nextWrite ??= this.#lastWrite
+      .catch(() => {})
+      .then(() => {
+        this.#nextWrite = null
+        return this.#writeNow()
+      })
+    this.#lastWrite = this.#nextWrite
+    return this.#nextWrite
+  }
+
+  async #writeNow(): Promise<void> {
+    const logs = [...this.#logs.values()]
+    const kafkaFiles = this.#kafkaLayout ? await this.#writeKafkaCheckpoints(logs) : []
+    const plan = planCheckpointWrite({ kafkaFiles, logs }, this.#file)
     const path = `${this.folder}/${varveCheckpointName}`
-    if (plan.kind === 'replace') this.disk.replaceFile(path, plan.bytes)
-    else this.disk.writeFileAt(path, plan.position, plan.bytes, true)
+    if (plan.kind === 'replace') await this.disk.replaceFileLater(path, plan.bytes)
+    else await this.disk.writeFileAtLater(path, plan.position, plan.bytes)
     this.#file = plan.file
   }
 
@@ -183,8 +201,7 @@ export class LogRoot {
   }
 
   /** Writes Kafka's files with our logs' offsets in them; partitions that are not ours keep theirs. */
-  #writeKafkaCheckpoints(): { name: string; crc: number }[] {
-    const logs = [...this.#logs.values()]
+  async #writeKafkaCheckpoints(logs: readonly LogCheckpoint[]): Promise<{ name: string; crc: number }[]> {
     const files: [name: string, ours: Map<string, number>][] = [
       [recoveryPointCheckpointName, new Map(logs.map((log) => [log.name, log.recoveryPoint]))],
       [replicationCheckpointName, new Map(logs.map((log) => [log.name, log.highWatermark]))],
@@ -193,7 +210,8 @@ export class LogRoot {
         new Map(logs.filter((log) => log.logStartOffset > 0).map((log) => [log.name, log.logStartOffset])),
       ],
     ]
-    return files.map(([name, ours]) => {
+    const written: { name: string; crc: number }[] = []
+    for (const [name, ours] of files) {
       const merged = new Map([...this.#readKafkaFile(name).offsets, ...ours])
       const entries: PartitionOffset[] = []
       for (const [folderName, offset] of merged) {
@@ -201,11 +219,12 @@ export class LogRoot {
         if (partition !== undefined) entries.push({ ...partition, offset })
       }
       const bytes = Buffer.from(encodeOffsetCheckpoint(entries))
-      this.disk.replaceFile(`${this.folder}/${name}`, bytes)
+      await this.disk.replaceFileLater(`${this.folder}/${name}`, bytes)
       const crc = this.disk.addon.crc32c(bytes, 0)
       this.#kafkaFilesWritten.set(name, crc)
-      return { name, crc }
-    })
+      written.push({ name, crc })
+    }
+    return written
   }
 }
 

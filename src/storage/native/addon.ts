@@ -59,6 +59,10 @@ export interface Addon {
   replaceFile(kernel: number, path: string, bytes: Uint8Array): number
   /** Writes into an existing or new file in place; with `sync` also flushes it (and the folder when the file is new). */
   writeFileAt(kernel: number, path: string, position: number, bytes: Uint8Array, sync: boolean): number
+  /** `replaceFile` on a helper thread; the bytes are copied before it returns. */
+  replaceFileLater(kernel: number, path: string, bytes: Uint8Array, ticket: number): number
+  /** `writeFileAt` with `sync`, on a helper thread; the bytes are copied before it returns. */
+  writeFileAtLater(kernel: number, path: string, position: number, bytes: Uint8Array, ticket: number): number
   list(kernel: number, path: string): { name: string; folder: boolean }[] | undefined
   /** cells out: 1 size, 2 modified ms, 3 folder (0/1), 4 inode, 5 device, 6 allocated bytes. */
   stat(kernel: number, path: string): number
