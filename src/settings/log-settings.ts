@@ -10,12 +10,14 @@ interface SettingBase {
   readonly kafkaName: string
   /** Kafka does not know this setting. */
   readonly ownName?: true
+  /** Known, but no part of the engine acts on it so far: only the default is accepted, so that nobody relies on it. */
+  readonly withoutEffect?: true
   readonly doc: string
 }
 
 export interface IntegerSetting extends SettingBase {
   readonly type: 'integer'
-  readonly unit: 'bytes' | 'ms' | 'records'
+  readonly unit: 'bytes' | 'ms'
   readonly default: number
   /** Inclusive. */
   readonly min: number
@@ -182,6 +184,7 @@ export const logSettingTable = {
   },
   minCompactionLagMs: {
     kafkaName: 'min.compaction.lag.ms',
+    withoutEffect: true,
     type: 'integer',
     unit: 'ms',
     default: 0,
@@ -191,6 +194,7 @@ export const logSettingTable = {
   },
   maxCompactionLagMs: {
     kafkaName: 'max.compaction.lag.ms',
+    withoutEffect: true,
     type: 'integer',
     unit: 'ms',
     default: unlimited,
@@ -200,6 +204,7 @@ export const logSettingTable = {
   },
   minCleanableDirtyRatio: {
     kafkaName: 'min.cleanable.dirty.ratio',
+    withoutEffect: true,
     type: 'ratio',
     default: 0.5,
     min: 0,
@@ -208,6 +213,7 @@ export const logSettingTable = {
   },
   deleteRetentionMs: {
     kafkaName: 'delete.retention.ms',
+    withoutEffect: true,
     type: 'integer',
     unit: 'ms',
     default: dayMs,
@@ -217,12 +223,14 @@ export const logSettingTable = {
   },
   preallocate: {
     kafkaName: 'preallocate',
+    withoutEffect: true,
     type: 'boolean',
     default: false,
     doc: 'Allocate a whole segment when it is made, not step by step.',
   },
   compressionType: {
     kafkaName: 'compression.type',
+    withoutEffect: true,
     type: 'choice',
     choices: ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'],
     default: 'producer',
@@ -244,15 +252,6 @@ export const logSettingTable = {
     min: 1,
     max: msMax,
     doc: 'Longest time that data waits for a flush with durability "interval".',
-  },
-  flushMessages: {
-    kafkaName: 'flush.messages',
-    type: 'integer',
-    unit: 'records',
-    default: unlimited,
-    min: 1,
-    max: unlimited,
-    doc: 'Records after which data is flushed with durability "interval", however short the time.',
   },
   producerIdExpirationMs: {
     kafkaName: 'producer.id.expiration.ms',

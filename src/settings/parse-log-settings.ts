@@ -19,7 +19,8 @@ import { nearestName } from './nearest-name.ts'
  * @param otherNames Options that stood beside the settings and were taken out: meant, perhaps, by a mistyped one.
  *
  * Throws `VARVE_INVALID_ARGUMENT`, naming the option (`details.option`), for an unknown name (with the nearest known
- * one, if there is one), a setting that is given by both names, a wrong type, or a value out of bounds.
+ * one, if there is one), a setting that is given by both names, a wrong type, or a value out of bounds; and
+ * `VARVE_UNSUPPORTED` for a value that would have no effect.
  */
 export function parseLogSettings(
   options: LogSettingOptions | Readonly<Record<string, unknown>>,
@@ -59,7 +60,7 @@ export function parseLogSettingTexts(
 }
 
 /** A setting's value as text, for topic configurations and printing: `delete,compact`, `604800000`, `true`. */
-export function logSettingText(value: LogSettings[keyof LogSettings]): string {
+export function logSettingText(value: Setting['default']): string {
   return Array.isArray(value) ? value.join(',') : String(value)
 }
 
@@ -103,6 +104,12 @@ function valueOfText(setting: Setting, text: string): unknown {
 function checkValue(option: string, setting: Setting, value: unknown): unknown {
   if (!isAllowed(setting, value))
     throw invalid(option, `Setting "${option}" must be ${allowedValues(setting)}; it is ${describe(value)}.`)
+  if (setting.withoutEffect && value !== setting.default)
+    throw new VarveError(
+      'VARVE_UNSUPPORTED',
+      `Setting "${option}" has no effect so far, so only its default (${logSettingText(setting.default)}) is accepted.`,
+      { details: { option } },
+    )
   return setting.type === 'set' ? Object.freeze([...new Set(value as string[])]) : value
 }
 

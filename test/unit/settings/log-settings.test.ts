@@ -147,8 +147,19 @@ describe('settings from options', () => {
 
   it('accept the bounds themselves and the special values', () => {
     parseLogSettings({ segmentBytes: 2 ** 20, segmentMs: 1, retentionMs: -1, retentionBytes: -1 })
-    parseLogSettings({ segmentBytes: 2 ** 31 - 1, retentionMs: 0, internalSegmentBytes: 0, minCleanableDirtyRatio: 1 })
+    parseLogSettings({ segmentBytes: 2 ** 31 - 1, retentionMs: 0, internalSegmentBytes: 0 })
     assert.throws(() => parseLogSettings({ internalSegmentBytes: 1 }), refused('internalSegmentBytes', /from 128/))
+  })
+
+  it('refuse what would have no effect', () => {
+    const cases = { minCleanableDirtyRatio: 1, preallocate: true, 'compression.type': 'zstd', deleteRetentionMs: 0 }
+    for (const [option, value] of Object.entries(cases))
+      assert.throws(
+        () => parseLogSettings({ [option]: value }),
+        (error: unknown) =>
+          error instanceof VarveError && error.code === 'VARVE_UNSUPPORTED' && error.details.option === option,
+      )
+    parseLogSettings({ minCleanableDirtyRatio: 0.5, preallocate: false, compressionType: 'producer' })
   })
 
   it('refuse what is no object', () => {
@@ -170,14 +181,14 @@ describe('settings from text', () => {
       'cleanup.policy': 'compact, delete',
       'retention.ms': '-1',
       'max.compaction.lag.ms': '9223372036854775807',
-      'min.cleanable.dirty.ratio': '0.25',
-      preallocate: 'true',
+      'min.cleanable.dirty.ratio': '0.5',
+      preallocate: 'false',
     })
     assert.deepEqual(settings.cleanupPolicy, ['compact', 'delete'])
     assert.equal(settings.retentionMs, -1)
     assert.equal(settings.maxCompactionLagMs, Number.MAX_SAFE_INTEGER)
-    assert.equal(settings.minCleanableDirtyRatio, 0.25)
-    assert.equal(settings.preallocate, true)
+    assert.equal(settings.minCleanableDirtyRatio, 0.5)
+    assert.equal(settings.preallocate, false)
   })
 
   it('refuse what is no number, and unknown names', () => {
