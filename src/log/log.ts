@@ -608,7 +608,8 @@ export class Log {
     if (roll.sizeBytes === 0) roll.firstMaxTimestamp = batches[0]!.maxTimestamp
     roll.sizeBytes = this.#active.appendedEndPosition
     const watchers = this.#active.watchers
-    if (producers || batches[0]!.leaderEpoch !== this.#state.epochs.latestEpoch) this.#derive(batches)
+    // Epochs rise, so the last batch has the latest one of this append (a replica's append may bring several).
+    if (producers || batches[batches.length - 1]!.leaderEpoch !== this.#state.epochs.latestEpoch) this.#derive(batches)
     state.logEndOffset = this.#plan.lastOffset + 1
     if (watchers > 0) this.#wakeSoon()
     if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
