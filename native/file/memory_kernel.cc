@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -745,7 +744,6 @@ int MemoryKernel::load(void* to, const void* from, size_t length) {
 
 int MemoryKernel::store_release(void* to, uint32_t value) {
   std::lock_guard<std::mutex> hold(mutex_);
-  std::atomic_thread_fence(std::memory_order_release);
   return store_locked(to, &value, sizeof value);
 }
 

@@ -376,7 +376,9 @@ class RealKernel final : public Kernel {
     } else {
       // One plain store on the machines we know. Readers never depend on it being whole: they stay below the published
       // end, and recovery checks the batch.
+#if !defined(__SANITIZE_THREAD__)  // which does not know fences
       std::atomic_thread_fence(std::memory_order_release);
+#endif
       std::memcpy(to, &value, sizeof value);
     }
     return guard.faulted() ? -EFAULT : 0;
