@@ -15,8 +15,8 @@ const batchCountMax = 10_000
 /**
  * Turns what a caller passed into one range of bytes and the header fields of each batch in it.
  *
- * One instance serves all appends of a log, one at a time: its fields are filled anew by `load`, and its batch objects
- * are used again, so a steady append allocates nothing here. Memory that somebody else could change meanwhile (a
+ * One instance serves all appends of a log, one at a time: its fields are filled anew by `load`. Appending from one
+ * builder again and again allocates nothing here. Memory that somebody else could change meanwhile (a
  * SharedArrayBuffer) is copied first: what was validated is what is written.
  */
 export class BatchInput {
@@ -26,8 +26,9 @@ export class BatchInput {
   flags = 0
   /** The bytes are memory of ours or of a builder, into which the native append may stamp. */
   scratch = false
-  readonly batches: ProducerBatch[] = []
-  readonly #pool: ProducerBatch[] = []
+  /** Header fields of each batch, valid until the next `load`. */
+  batches: readonly ProducerBatch[] = []
+  readonly #single: readonly ProducerBatch[] = [emptyBatch()]
   #view: DataView = new DataView(this.bytes.buffer as ArrayBuffer)
 
   load(appendable: Appendable): this {
@@ -48,8 +49,8 @@ export class BatchInput {
     this.length = length
     this.flags = AppendFlag.setCrc
     this.scratch = true
-    this.batches.length = 0
-    this.#readHeader(0)
+    this.batches = this.#single
+    this.#readHeader(0, this.#single[0]!)
     return this
   }
 
@@ -85,33 +86,33 @@ export class BatchInput {
   }
 
   #readHeaders(): void {
-    this.batches.length = 0
+    const batches: ProducerBatch[] = []
     let position = 0
     while (position < this.length) {
       const fault =
-        this.batches.length === batchCountMax
+        batches.length === batchCountMax
           ? `there are more than ${batchCountMax} batches`
           : headerFault(this.#view, position, this.length)
       if (fault !== undefined) {
         throw new VarveError(
           'VARVE_INVALID_RECORD',
           `The batch at byte ${position} of an append was refused: ${fault}.`,
-          {
-            details: { position, batchIndex: this.batches.length, reason: fault },
-          },
+          { details: { position, batchIndex: batches.length, reason: fault } },
         )
       }
-      position += this.#readHeader(position)
+      const batch = emptyBatch()
+      batches.push(batch)
+      position += this.#readHeader(position, batch)
     }
-    if (this.batches.length === 0) {
+    if (batches.length === 0) {
       throw new VarveError('VARVE_INVALID_RECORD', 'There is no batch in what was passed to append.')
     }
+    this.batches = batches
   }
 
   /** @returns size of the batch. */
-  #readHeader(position: number): number {
+  #readHeader(position: number, batch: ProducerBatch): number {
     const view = this.#view
-    const batch = this.#next()
     const sizeBytes = view.getInt32(position + HeaderField.length) + lengthOverhead
     batch.baseOffset = readInt64(view, position + HeaderField.baseOffset)
     batch.sizeBytes = sizeBytes
@@ -130,17 +131,6 @@ export class BatchInput {
     batch.recordCount = view.getInt32(position + HeaderField.recordCount)
     batch.marker = undefined
     return sizeBytes
-  }
-
-  #next(): ProducerBatch {
-    const index = this.batches.length
-    let batch = this.#pool[index]
-    if (batch === undefined) {
-      batch = emptyBatch()
-      this.#pool.push(batch)
-    }
-    this.batches.push(batch)
-    return batch
   }
 }
 

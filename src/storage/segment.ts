@@ -90,8 +90,21 @@ export interface ScanPage {
   readonly endPosition: number
 }
 
-/** The scratch buffer registered with each addon instance, so that it is registered again only when it changed. */
-const scratchOf = new WeakMap<Addon, Uint8Array>()
+/** The buffer that an addon instance has registered as scratch, so that it is registered again only when it changes. */
+interface Scratch {
+  bytes: Uint8Array | null
+}
+
+const scratchOfAddon = new WeakMap<Addon, Scratch>()
+
+function scratchOf(addon: Addon): Scratch {
+  let scratch = scratchOfAddon.get(addon)
+  if (scratch === undefined) {
+    scratch = { bytes: null }
+    scratchOfAddon.set(addon, scratch)
+  }
+  return scratch
+}
 
 /**
  * One segment: a `.log` file with its two sparse indexes, in native code (native/segment). This is the thin handle on
@@ -104,12 +117,14 @@ export class Segment {
   readonly #addon: Addon
   readonly #handle: number
   readonly #cells: Float64Array
+  readonly #scratch: Scratch
   #closed = false
 
   private constructor(addon: Addon, handle: number, baseOffset: number, path: string) {
     this.#addon = addon
     this.#handle = handle
     this.#cells = addon.cells
+    this.#scratch = scratchOf(addon)
     this.baseOffset = baseOffset
     this.path = path
   }
