@@ -162,10 +162,9 @@ export class Segment {
     if (!input.scratch) return this.#addon.segmentAppend(input.bytes)
     cells[AppendIn.scratchOffset] = 0
     cells[AppendIn.scratchLength] = input.length
-    if (scratchOf.get(this.#addon) !== input.bytes) {
-      const status = this.#addon.setScratch(input.bytes)
-      if (status !== 0) return status
-      scratchOf.set(this.#addon, input.bytes)
+    if (this.#scratch.bytes !== input.bytes) {
+      this.#addon.setScratch(input.bytes)
+      this.#scratch.bytes = input.bytes
     }
     return this.#addon.segmentAppendScratch()
   }
