@@ -298,21 +298,25 @@ function openCases(plan: Plan): Task[] {
   ]
 }
 
-/** How soon does another process see a record? */
+/** How soon does another process see a record, when it sleeps until it is woken, and when it never sleeps? */
 function readerCases(plan: Plan): Task[] {
-  return [1_000, 10_000].map((perSecond) =>
+  const follow = (reader: string, variant: string, systems: readonly string[], perSecond: number): Task =>
     task(plan, {
       suite: 'readers',
-      case: `another process, ${perSecond / 1000},000 a second`,
+      case: `${reader}, ${perSecond / 1000},000 a second`,
       operation: 'follow',
       unit: 'ns',
-      systems: own,
+      systems,
+      variant,
       batchRecords: 1,
       perSecond,
       records: Math.ceil(perSecond * plan.seconds),
-      rounds: Math.min(plan.rounds, 5),
-    }),
-  )
+    })
+  return [1_000, 10_000].flatMap((perSecond) => [
+    follow('another process that waits', 'wait', own, perSecond),
+    follow('another process that spins', 'spin', ['varve'], perSecond),
+    follow('another process that spins, in C++', 'native', ['varve'], perSecond),
+  ])
 }
 
 /** Do appends and seeks cost the same when the log is large? */

@@ -7,9 +7,9 @@ import { casesOf, warmBytes } from './cases.ts'
 import { figure } from './format.ts'
 import { type MachineFacts, machineFacts, memoryFileSystem } from './machine.ts'
 import { type BenchOptions, parseOptions, UsageError, usage } from './options.ts'
-import { installPeers } from './peers-install.ts'
+import { compileSpinReader, installPeers } from './prepare.ts'
 import { reportPage } from './report/page.ts'
-import { type Row, rowsOf } from './row.ts'
+import { isPeer, type Row, rowsOf } from './row.ts'
 import { runCase } from './runner.ts'
 import { table } from './table.ts'
 import type { Task } from './task.ts'
@@ -69,11 +69,13 @@ async function measure(options: BenchOptions, folder: string): Promise<Row[]> {
   const tasks = chosen(options)
   const machine = machineFacts(folder)
   const say = (text: string): void => void process.stderr.write(`${text}\n`)
-  if (tasks.some((task) => task.systems.some((name) => name !== 'varve' && name !== 'limit')))
+  const measures = (wanted: (name: string) => boolean): boolean => tasks.some((task) => task.systems.some(wanted))
+  if (measures(isPeer))
     installPeers(
       say,
-      tasks.some((task) => task.systems.includes('chronicle')),
+      measures((name) => name === 'chronicle'),
     )
+  if (tasks.some((task) => task.variant === 'native')) compileSpinReader(say)
   say(`${machine.cpu}, ${machine.kernel}, Node ${machine.node}, ${machine.fileSystem} on ${machine.device}`)
   const rows = options.suites.includes('latency') && options.caseFilter === '' ? timerRows(machine) : []
   if (tasks.length > 0) await warmMemory(folder, warmBytes(options.scale), machine, say)

@@ -78,7 +78,7 @@ const headlines: Headline[] = [
   {
     label: 'seen by another process, p99',
     suite: 'readers',
-    case: 'another process, 1,000 a second',
+    case: 'another process that waits, 1,000 a second',
     recordBytes: 100,
     figure: 'p99',
   },

@@ -6,14 +6,18 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { NotRun } from '../subject.ts'
 
-/** `bench/peers` of this clone; undefined where only the published package is installed. */
-export function peersFolder(): string | undefined {
+/** The folder of this clone; undefined where only the published package is installed. */
+export function cloneFolder(): string | undefined {
   // The compiled file lies in dist/bench/macro/systems, the source in bench/macro/systems.
-  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder)) {
-    const candidate = join(folder, 'bench', 'peers')
-    if (existsSync(join(candidate, 'package.json'))) return candidate
-  }
+  for (let folder = dirname(fileURLToPath(import.meta.url)); folder !== dirname(folder); folder = dirname(folder))
+    if (existsSync(join(folder, 'bench', 'peers', 'package.json'))) return folder
   return undefined
+}
+
+/** `bench/peers` of this clone. */
+export function peersFolder(): string | undefined {
+  const clone = cloneFolder()
+  return clone === undefined ? undefined : join(clone, 'bench', 'peers')
 }
 
 /** Imports a peer's package; its types are what the adapter says that it uses of it. */

@@ -1,9 +1,13 @@
-/** Installs `bench/peers` the first time that a clone measures, and says so. What fails is a row "not run" later, never an end. */
+/**
+ * What the first run in a clone brings about, and says so: the peers in `bench/peers`, and the reader in C++. What fails
+ * is a row "not run" later, never an end.
+ */
 import { spawnSync } from 'node:child_process'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { packageName } from './systems/better-sqlite3.ts'
-import { peersFolder } from './systems/peers.ts'
+import { cloneFolder, peersFolder } from './systems/peers.ts'
+import { spinReaderPath } from './systems/spin-reader.ts'
 
 export function installPeers(say: (text: string) => void, wantsChronicle: boolean): void {
   const folder = peersFolder()
@@ -36,7 +40,24 @@ function fetchChronicle(folder: string, say: (text: string) => void): void {
   run('mvn', ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'], folder, say)
 }
 
-const has = (command: string): boolean => spawnSync(command, ['-version'], { stdio: 'ignore' }).status === 0
+/** Compiles `bench/native/spin_reader.cc`, where it is missing or older than what it is made of. */
+export function compileSpinReader(say: (text: string) => void): void {
+  const root = cloneFolder()
+  if (!root) return
+  const native = join(root, 'native')
+  const { core } = JSON.parse(readFileSync(join(native, 'sources.json'), 'utf8')) as { core: string[] }
+  const sources = core.filter((path) => !path.startsWith('segment/')).map((path) => join(native, path))
+  sources.push(join(root, 'bench', 'native', 'spin_reader.cc'))
+  const made = existsSync(spinReaderPath(root)) ? statSync(spinReaderPath(root)).mtimeMs : 0
+  if (sources.every((path) => statSync(path).mtimeMs < made) || !has('g++', '--version')) return
+  say('Compiling the reader in C++ (once) ...')
+  mkdirSync(dirname(spinReaderPath(root)), { recursive: true })
+  const options = ['-std=c++20', '-O2', '-fno-exceptions', '-fno-rtti', '-pthread', '-I', native]
+  run('g++', [...options, ...sources, '-o', spinReaderPath(root)], root, say)
+}
+
+const has = (command: string, question = '-version'): boolean =>
+  spawnSync(command, [question], { stdio: 'ignore' }).status === 0
 
 function run(
   command: string,
