@@ -8,3 +8,6 @@ export interface Command {
 
 /** Exit codes of every command; a command's own help names what else it answers. */
 export const ExitCode = { success: 0, failure: 1, usage: 2 } as const
+
+/** Wrong arguments: the message goes to standard error with a hint at `--help`, the exit code is 2. */
+export class UsageError extends Error {}

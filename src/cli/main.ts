@@ -4,7 +4,8 @@
  * Commands are loaded when they are called, so that those which need no addon (`build`, every `--help`) run where it
  * is missing. Results go to standard output, everything else to standard error.
  */
-import { type Command, ExitCode } from './command.ts'
+import { type Command, ExitCode, UsageError } from './command.ts'
+import { OutputClosed } from './output.ts'
 
 interface CommandEntry {
   readonly name: string
@@ -13,6 +14,8 @@ interface CommandEntry {
 }
 
 const commands: readonly CommandEntry[] = [
+  { name: 'dump', summary: 'print the batches, records and indexes of a log', load: () => import('./dump.ts') },
+  { name: 'verify', summary: 'check every byte of a log, changing nothing', load: () => import('./verify.ts') },
   { name: 'build', summary: 'compile the native addon from the packed sources', load: () => import('./build.ts') },
 ]
 
@@ -49,6 +52,12 @@ export async function run(args: readonly string[]): Promise<number> {
     }
     return await command.run(rest)
   } catch (error) {
+    // Whoever read our output has had enough of it, as `head` has.
+    if (error instanceof OutputClosed) return ExitCode.success
+    if (error instanceof UsageError) {
+      process.stderr.write(`varve ${name}: ${error.message}\nSee varve ${name} --help.\n`)
+      return ExitCode.usage
+    }
     process.stderr.write(`varve ${name}: ${describe(error)}\n`)
     return ExitCode.failure
   }
