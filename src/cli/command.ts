@@ -1,7 +1,7 @@
 /** What the module of a command exports. */
 export interface Command {
-  /** The text of `varve NAME --help`: usage, options with units and defaults, exit codes. */
-  readonly help: string
+  /** The text of `varve NAME --help`: usage, options with units and defaults, exit codes. Without it `run` prints its own. */
+  readonly help?: string
   /** Runs the command with the arguments after its name; the result is the exit code. */
   run(args: readonly string[]): Promise<number>
 }

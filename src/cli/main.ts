@@ -14,8 +14,20 @@ interface CommandEntry {
 }
 
 const commands: readonly CommandEntry[] = [
+  {
+    name: 'import',
+    summary: 'append each line of files or standard input as a record',
+    load: () => import('./import.ts'),
+  },
+  { name: 'export', summary: "write each record's value as a line", load: () => import('./export.ts') },
   { name: 'dump', summary: 'print the batches, records and indexes of a log', load: () => import('./dump.ts') },
   { name: 'verify', summary: 'check every byte of a log, changing nothing', load: () => import('./verify.ts') },
+  {
+    name: 'repair',
+    summary: 'copy all that passes its checks to a new folder',
+    load: () => import('./repair.ts'),
+  },
+  { name: 'bench', summary: 'measure this machine, peers and varve', load: () => import('./bench.ts') },
   { name: 'build', summary: 'compile the native addon from the packed sources', load: () => import('./build.ts') },
 ]
 
@@ -23,6 +35,12 @@ function usage(): string {
   const width = Math.max(...commands.map(({ name }) => name.length))
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`)
   return `usage: varve <command> [arguments]\n\n${lines.join('\n')}\n\nvarve <command> --help tells more.\n`
+}
+
+/** What follows a lone `--` is no option. */
+function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--')
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h')
 }
 
 function describe(error: unknown): string {
@@ -46,7 +64,7 @@ export async function run(args: readonly string[]): Promise<number> {
   }
   try {
     const command = await entry.load()
-    if (rest.includes('--help') || rest.includes('-h')) {
+    if (command.help !== undefined && asksForHelp(rest)) {
       process.stdout.write(command.help)
       return ExitCode.success
     }

@@ -64,6 +64,11 @@ export function jsonBytes(bytes: Uint8Array | null): string | { base64: string }
   return textOf(bytes) ?? { base64: Buffer.from(bytes).toString('base64') }
 }
 
+/** A half-open range of offsets, said with its last one. */
+export function offsetRange(from: number, end: number): string {
+  return end > from ? `offsets ${from} to ${end - 1}` : `no offsets, the next is ${end}`
+}
+
 /** ISO time where it can be one. */
 export function timeText(timestamp: number): string {
   return timestamp >= 0 && timestamp <= 8.64e15 ? new Date(timestamp).toISOString() : String(timestamp)

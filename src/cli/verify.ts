@@ -5,7 +5,7 @@ import { ExitCode } from './command.ts'
 import { Output } from './output.ts'
 import { ProgressBar } from './progress.ts'
 import { RealFolder } from './real-folder.ts'
-import { bytesText, count, countOf, printable } from './text.ts'
+import { bytesText, countOf, offsetRange, printable } from './text.ts'
 
 export const help = `usage: varve verify <folder> [--json] [--compacted]
 
@@ -51,10 +51,7 @@ function* describe(report: FolderReport): Generator<string> {
 
 function* describeLog({ name, report, findings }: InspectedLog): Generator<string> {
   const { segments, batches, records, bytes, logStartOffset, logEndOffset, recoveryPoint, cut, lost } = report
-  const range =
-    logEndOffset === logStartOffset
-      ? `no offsets, the next is ${count(logEndOffset)}`
-      : `offsets ${logStartOffset} to ${logEndOffset - 1}`
+  const range = offsetRange(logStartOffset, logEndOffset)
   yield `${printable(name === '' ? report.folder : name)}: ${countOf(segments.length, 'segment')}, ${countOf(batches, 'batch', 'batches')}, ${countOf(records, 'record')}, ${bytesText(bytes)}, ${range}`
   for (const finding of findings) yield describeFinding(finding)
   for (const { offset, nextOffset, file, position, endPosition } of lost) {

@@ -24,6 +24,8 @@ export interface InspectFolderOptions {
 export interface InspectedLog {
   /** Folder name in a data folder, '' for a log that is alone. */
   readonly name: string
+  /** Gaps between offsets were no damage. */
+  readonly compacted: boolean
   readonly report: LogReport
   readonly findings: readonly Finding[]
 }
@@ -102,7 +104,7 @@ function inspectOne(
   const checkpoint = files.checkpoints.get(name) ?? null
   const isCompacted = compacted || files.compacted.has(name)
   const report = inspectLog(folder, { crc32c, codecs, checkpoint, compacted: isCompacted, onProgress }, findings)
-  return { name, report, findings: findings.list() }
+  return { name, compacted: isCompacted, report, findings: findings.list() }
 }
 
 /** A folder that was made for a log and never written has a lock, a table of tails and maybe a checkpoint. */
