@@ -6,6 +6,7 @@ import { type LogLocation, tailsName } from '../storage/log-location.ts'
 import { Segment, type SegmentOptions } from '../storage/segment.ts'
 import { parseSegmentFileName } from '../storage/segment-names.ts'
 import { type Tail, type TailSlot, TailTable } from '../storage/tails.ts'
+import type { LogCheckpoint } from '../storage/varve-checkpoint.ts'
 import { BatchRun } from './batch-run.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
 import { type FollowOptions, follow } from './follow.ts'
@@ -27,8 +28,8 @@ export interface LogReaderParts {
   readonly location: LogLocation
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
   readonly codecs: CompressionCodecs
-  /** Log start as the last checkpoint has it: asked while no writer tells a newer one. */
-  readonly logStartOffset: () => number
+  /** The last checkpoint, null for none: asked while no writer tells something newer. */
+  readonly checkpoint: () => Pick<LogCheckpoint, 'logStartOffset' | 'recoveryPoint'> | null
 }
 
 /**
@@ -238,9 +239,11 @@ export class LogReader {
     this.#seenGeneration = -1
     this.#activeBaseOffset = -1
     if (this.#list.length === 0) return
-    this.#logStartOffset = Math.max(this.#list.firstBaseOffset, this.#parts.logStartOffset())
+    const checkpoint = this.#parts.checkpoint()
+    this.#logStartOffset = Math.max(this.#list.firstBaseOffset, checkpoint?.logStartOffset ?? 0)
     const active = this.#list.baseOffsetAt(this.#list.length - 1)
-    this.#logEndOffset = this.#scanEnd(Math.max(active, this.#scannedOffset))
+    // What was flushed below the recovery point is not looked at here: damage there is no end, and reading it says so.
+    this.#logEndOffset = this.#scanEnd(Math.max(active, this.#scannedOffset, checkpoint?.recoveryPoint ?? 0))
     this.#scannedOffset = this.#logEndOffset
   }
 

@@ -14,7 +14,7 @@ import { Disk } from '../storage/disk.ts'
 import { type LogLocation, locateLog } from '../storage/log-location.ts'
 import { LogRoot } from '../storage/log-root.ts'
 import type { SegmentOptions } from '../storage/segment.ts'
-import { readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
+import { type LogCheckpoint, readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
 
 /** How a log is opened, beside its settings. */
 export interface OpenOptions {
@@ -116,20 +116,19 @@ function openReader(disk: Disk, clock: Clock, path: string, settings: LogSetting
     clock,
     location,
     segmentOptions: segmentOptionsFor(disk, path, settings, 'pwrite'),
-    logStartOffset: () => checkpointedLogStart(disk, location),
+    checkpoint: () => checkpointOf(disk, location),
     codecs: compressionCodecs,
   })
 }
 
-/** What the last checkpoint says: for a reader of a log that nobody writes. */
-function checkpointedLogStart(disk: Disk, location: LogLocation): number {
+/** What the last checkpoint says, for a reader of a log that nobody writes; null when it says nothing. */
+function checkpointOf(disk: Disk, location: LogLocation): LogCheckpoint | null {
   const bytes = disk.readFile(`${location.root}/${varveCheckpointName}`)
-  if (bytes === null) return 0
+  if (bytes === null) return null
   try {
-    const { logs } = readCheckpoint(bytes).checkpoint
-    return logs.find(({ name }) => name === location.logName)?.logStartOffset ?? 0
+    return readCheckpoint(bytes).checkpoint.logs.find(({ name }) => name === location.logName) ?? null
   } catch (failure) {
-    if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return 0
+    if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return null
     throw failure
   }
 }
