@@ -90,13 +90,9 @@ export async function exportRecords(folder: string, range: ExportRange, out: Byt
 function adviseOn(failure: unknown): unknown {
   if (!(failure instanceof VarveError) || failure.code !== 'VARVE_CORRUPT') return failure
   const next = failure.details.nextGoodOffset
-  const advice = typeof next === 'number' && next >= 0 ? ` --from ${next} goes on behind it;` : ''
-  return new VarveError(
-    failure.code,
-    `${failure.message}${advice} \`varve verify\` tells all damage, \`varve repair\` copies what is good`,
-    {
-      details: failure.details,
-      cause: failure,
-    },
-  )
+  const onward = typeof next === 'number' && next >= 0 ? `\`--from ${next}\` goes on behind it; ` : ''
+  return new VarveError(failure.code, `${failure.message} ${onward}\`varve repair\` copies all that is good`, {
+    details: failure.details,
+    cause: failure,
+  })
 }

@@ -103,7 +103,11 @@ function inspectOne(
   const findings = new Findings()
   const checkpoint = files.checkpoints.get(name) ?? null
   const isCompacted = compacted || files.compacted.has(name)
-  const report = inspectLog(folder, { crc32c, codecs, checkpoint, compacted: isCompacted, onProgress }, findings)
+  const report = inspectLog(
+    folder,
+    { crc32c, codecs, checkpoint, closedByKafka: files.closedByKafka.has(name), compacted: isCompacted, onProgress },
+    findings,
+  )
   return { name, compacted: isCompacted, report, findings: findings.list() }
 }
 

@@ -30,6 +30,8 @@ export interface InspectOptions {
   readonly codecs: CompressionCodecs
   /** What an open would go by; null when there is nothing. */
   readonly checkpoint: LogCheckpoint | null
+  /** Kafka wrote the log last, and closed it cleanly: an open believes it. */
+  readonly closedByKafka: boolean
   /** The log is compacted: gaps between offsets are no damage. */
   readonly compacted: boolean
   readonly onProgress?: ((bytes: number) => void) | undefined
@@ -130,7 +132,7 @@ class LogInspection {
     this.#findings = findings
     this.#sizes = segmentBases(folder).map((baseOffset) => ({ baseOffset, bytes: this.#sizeOf(baseOffset) }))
     this.#nextOffset = this.#sizes[0]?.baseOffset ?? options.checkpoint?.logStartOffset ?? 0
-    this.#start = openStart(folder, this.#sizes, options.checkpoint)
+    this.#start = openStart(folder, this.#sizes, options.checkpoint, options.closedByKafka)
     this.#snapshots = this.#readSnapshots()
     const first = this.#nextOffset
     const before = this.#snapshots.get(first) ?? (first === 0 ? [] : null)

@@ -37,12 +37,14 @@ export function openStart(
   folder: InspectedFolder,
   segments: readonly SegmentSize[],
   checkpoint: LogCheckpoint | null,
+  closedByKafka: boolean,
 ): OpenStart {
   const recoveryPoint = checkpoint?.recoveryPoint ?? -1
   const index = segments.findLastIndex(({ baseOffset }) => baseOffset <= recoveryPoint)
   if (index < 0 || checkpoint === null) return { baseOffset: segments[0]?.baseOffset ?? 0, position: 0 }
   const { baseOffset, bytes } = segments[index]!
   const wholeSegment = { baseOffset, position: 0 }
+  if (closedByKafka && index === segments.length - 1) return { baseOffset, position: bytes }
   if (checkpoint.segmentBaseOffset !== baseOffset || bytes < checkpoint.segmentPosition) return wholeSegment
   if (!indexesAreAsFlushed(folder, checkpoint)) return wholeSegment
   if (bytes === checkpoint.segmentPosition && index === segments.length - 1) {

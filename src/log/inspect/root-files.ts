@@ -11,6 +11,7 @@ import {
   replicationCheckpointName,
 } from '../../storage/kafka-checkpoint.ts'
 import { decodeMetaProperties, metaPropertiesName } from '../../storage/meta-properties.ts'
+import { recoveryStart } from '../../storage/recovery-start.ts'
 import {
   type LogCheckpoint,
   readCheckpoint,
@@ -23,32 +24,40 @@ import { type InspectedFolder, readSmallFile } from './inspected-folder.ts'
 export interface RootFiles {
   /** By the log's name; what an open would go by. */
   readonly checkpoints: ReadonlyMap<string, LogCheckpoint>
+  /** Logs that only Kafka's files know, in a folder that Kafka closed cleanly. */
+  readonly closedByKafka: ReadonlySet<string>
   /** Names of partitions that Kafka has compacted once: their offsets have gaps. */
   readonly compacted: ReadonlySet<string>
-  /** Kafka closed the folder cleanly, and nobody has opened it since. */
-  readonly kafkaClosedCleanly: boolean
 }
 
 /** Adds what is wrong to `findings`; a checkpoint that cannot be read counts as missing, as it does for an open. */
 export function readRootFiles(root: InspectedFolder, findings: Findings): RootFiles {
   const checkpoints = new Map<string, LogCheckpoint>()
   const written = readOwnCheckpoint(root, findings, checkpoints)
-  const offsets = (name: string) => readOffsets(root, name, findings)
-  const changed = (name: string): boolean => written.get(name) !== crcOf(root, name)
-  const recovery = offsets(recoveryPointCheckpointName)
-  const starts = offsets(logStartCheckpointName)
-  offsets(replicationCheckpointName)
-  for (const [name, offset] of recovery) {
-    const own = checkpoints.get(name)
-    if (own === undefined) checkpoints.set(name, untrustedFrom(name, offset, starts.get(name) ?? 0))
-    else if (changed(recoveryPointCheckpointName) && offset < own.recoveryPoint)
-      checkpoints.set(name, { ...own, recoveryPoint: offset })
+  const read = (name: string) => readOffsets(root, name, findings)
+  const recovery = read(recoveryPointCheckpointName)
+  const marks = read(replicationCheckpointName)
+  const starts = read(logStartCheckpointName)
+  const changed = (name: string): boolean => {
+    const crc = crcOf(root, name)
+    return crc !== undefined && crc !== written.get(name)
   }
-  if (changed(logStartCheckpointName)) {
-    for (const [name, offset] of starts) {
-      const own = checkpoints.get(name)
-      if (own !== undefined && offset > own.logStartOffset) checkpoints.set(name, { ...own, logStartOffset: offset })
+  const files = {
+    recoveryFile: changed(recoveryPointCheckpointName),
+    highWatermarkFile: changed(replicationCheckpointName),
+  }
+  const ofKafka = new Set<string>()
+  for (const name of new Set([...recovery.keys(), ...starts.keys(), ...checkpoints.keys()])) {
+    const own = checkpoints.get(name)
+    const said = {
+      recoveryPoint: recovery.get(name),
+      logStartOffset: starts.get(name),
+      highWatermark: marks.get(name),
     }
+    const start = recoveryStart(own, said, files)
+    if (own === undefined) ofKafka.add(name)
+    if (start.position === undefined)
+      checkpoints.set(name, untrustedFrom(name, start.recoveryPoint, start.logStartOffset ?? 0))
   }
   for (const name of [recoveryPointCheckpointName, replicationCheckpointName, logStartCheckpointName]) {
     if (!written.has(name) || !changed(name)) continue
@@ -58,10 +67,13 @@ export function readRootFiles(root: InspectedFolder, findings: Findings): RootFi
   readMetaProperties(root, findings)
   return {
     checkpoints,
-    compacted: new Set(offsets(cleanerCheckpointName).keys()),
-    kafkaClosedCleanly: root.open('.kafka_cleanshutdown') !== null,
+    closedByKafka: readSmallFile(root, cleanShutdownName) === null ? new Set() : ofKafka,
+    compacted: new Set(read(cleanerCheckpointName).keys()),
   }
 }
+
+/** Kafka's sign of a clean close. */
+const cleanShutdownName = '.kafka_cleanshutdown'
 
 /** @returns the checksums of Kafka's files as we wrote them, by name. */
 function readOwnCheckpoint(
