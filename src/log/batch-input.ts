@@ -5,6 +5,7 @@ import { HeaderField, headerBytes, headerFault, lengthOverhead } from '../record
 import { AppendFlag } from '../storage/segment.ts'
 import { noProducerId } from './batch-fields.ts'
 import type { ProducerBatch } from './producer-states.ts'
+import { markerOfInput } from './transaction-marker.ts'
 
 /** What can be appended: a builder with records in it, the bytes of whole batches, or a list of either. */
 export type Appendable = BatchBuilder | Uint8Array | readonly (BatchBuilder | Uint8Array)[]
@@ -129,7 +130,7 @@ export class BatchInput {
     batch.producerEpoch = view.getInt16(position + HeaderField.producerEpoch)
     batch.baseSequence = view.getInt32(position + HeaderField.baseSequence)
     batch.recordCount = view.getInt32(position + HeaderField.recordCount)
-    batch.marker = undefined
+    batch.marker = markerOfInput(batch, this.bytes, view, position)
     return sizeBytes
   }
 }

@@ -1,7 +1,5 @@
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
-import { decodeTransactionMarker } from '../record/control-record.ts'
-import { RecordBatch } from '../record/record-batch.ts'
 import type { Disk } from '../storage/disk.ts'
 import { FlushFlag, ScanColumn, ScanFlag, ScanStop, Segment, type SegmentOptions } from '../storage/segment.ts'
 import { parseSegmentFileName, segmentFileName } from '../storage/segment-names.ts'
@@ -14,6 +12,7 @@ import { readFirstBatch } from './first-batch.ts'
 import type { ProducerBatch } from './producer-states.ts'
 import { markDeleted } from './removal.ts'
 import { indexEntryBytes, timeIndexEntryBytes } from './roll.ts'
+import { markerIn } from './transaction-marker.ts'
 import { truncatingPrefix } from './truncation.ts'
 
 /** Told while an unclean log is checked, at the start, then once per few megabytes, and at the end. */
@@ -309,11 +308,8 @@ class Recovery {
     batch.producerEpoch = rows[row + ScanColumn.producerEpoch]!
     batch.baseSequence = rows[row + ScanColumn.baseSequence]!
     batch.recordCount = rows[row + ScanColumn.recordCount]!
-    batch.marker = undefined
-    if (batch.producerId !== noProducerId && batch.baseOffset < producersFrom) batch.producerId = noProducerId
-    else if (batch.producerId !== noProducerId && isControlBatch(batch) && batch.recordCount > 0) {
-      batch.marker = this.#readMarker(segment, batch)
-    }
+    if (batch.baseOffset < producersFrom) batch.producerId = noProducerId
+    batch.marker = isControlBatch(batch) ? this.#readMarker(segment, batch) : undefined
     this.#state.apply(batch, segment.baseOffset)
   }
 
@@ -321,9 +317,7 @@ class Recovery {
     const stored = readFirstBatch(segment, batch.baseOffset)
     if (stored === null) return undefined
     const { bytes } = stored
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    for (const record of new RecordBatch(bytes, view, 0, bytes.length, {})) return decodeTransactionMarker(record)
-    return undefined
+    return markerIn(batch, bytes, new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
   }
 
   /** Kafka's rule: those of segments stay, and the newest if it lies past the last segment's base. */
