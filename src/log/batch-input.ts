@@ -1,9 +1,8 @@
-import { readInt64 } from '../base/int64.ts'
 import { VarveError } from '../errors.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
-import { HeaderField, headerBytes, headerFault, lengthOverhead } from '../record/batch-header.ts'
+import { headerFault } from '../record/batch-header.ts'
 import { AppendFlag } from '../storage/segment.ts'
-import { noProducerId } from './batch-fields.ts'
+import { makeBatchFields, readBatchFields } from './batch-fields.ts'
 import type { ProducerBatch } from './producer-states.ts'
 import { markerOfInput } from './transaction-marker.ts'
 
@@ -114,40 +113,12 @@ export class BatchInput {
   /** @returns size of the batch. */
   #readHeader(position: number, batch: ProducerBatch): number {
     const view = this.#view
-    const sizeBytes = view.getInt32(position + HeaderField.length) + lengthOverhead
-    batch.baseOffset = readInt64(view, position + HeaderField.baseOffset)
-    batch.sizeBytes = sizeBytes
-    batch.leaderEpoch = view.getInt32(position + HeaderField.leaderEpoch)
-    batch.attributes = view.getInt16(position + HeaderField.attributes)
-    batch.lastOffsetDelta = view.getInt32(position + HeaderField.lastOffsetDelta)
-    batch.baseTimestamp = readInt64(view, position + HeaderField.baseTimestamp)
-    batch.maxTimestamp = readInt64(view, position + HeaderField.maxTimestamp)
-    // A bigint costs an allocation: made only for a batch that has a producer.
-    const none =
-      view.getInt32(position + HeaderField.producerId) === -1 &&
-      view.getInt32(position + HeaderField.producerId + 4) === -1
-    batch.producerId = none ? noProducerId : view.getBigInt64(position + HeaderField.producerId)
-    batch.producerEpoch = view.getInt16(position + HeaderField.producerEpoch)
-    batch.baseSequence = view.getInt32(position + HeaderField.baseSequence)
-    batch.recordCount = view.getInt32(position + HeaderField.recordCount)
+    readBatchFields(view, position, batch)
     batch.marker = markerOfInput(batch, this.bytes, view, position)
-    return sizeBytes
+    return batch.sizeBytes
   }
 }
 
 export function emptyBatch(): ProducerBatch {
-  return {
-    baseOffset: 0,
-    lastOffsetDelta: 0,
-    sizeBytes: headerBytes,
-    leaderEpoch: 0,
-    attributes: 0,
-    baseTimestamp: -1,
-    maxTimestamp: -1,
-    producerId: noProducerId,
-    producerEpoch: -1,
-    baseSequence: -1,
-    recordCount: 0,
-    marker: undefined,
-  }
+  return { ...makeBatchFields(), marker: undefined }
 }
