@@ -30,6 +30,9 @@ import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import { truncateFiles, truncationPoint } from './truncation.ts'
 import { ViewReader } from './view-reader.ts'
 
+/** How full the active segment is when the next one is prepared: early enough at any speed, and seldom in vain. */
+const prepareNextAtShare = 0.9
+
 /** How often retention looks, as Kafka's `log.retention.check.interval.ms`. */
 const retentionCheckMs = 5 * 60 * 1000
 
@@ -131,6 +134,8 @@ export class Log {
   #truncating = false
   /** Wall time as of the last look; appends whose records are not ahead of it need not look again. */
   #nowMs: number
+  /** Size of the active segment at which the next one is prepared. */
+  #prepareAtBytes = 0
   #wakeScheduled = false
   #bytesSinceCheckpoint = 0
   #intervalFlush: Timer | null = null
@@ -302,7 +307,7 @@ export class Log {
     this.#active = active
     this.#sealing.push(sealed)
     this.#seal().catch(() => {})
-    Object.assign(this.#rollSegment, this.#describeActive())
+    this.#rollSegment = this.#describeActive()
     this.#generation++
     this.#publish()
     this.#checkpoint()
@@ -612,6 +617,7 @@ export class Log {
     if (producers || batches[batches.length - 1]!.leaderEpoch !== this.#state.epochs.latestEpoch) this.#derive(batches)
     state.logEndOffset = this.#plan.lastOffset + 1
     if (watchers > 0) this.#wakeSoon()
+    if (roll.sizeBytes >= this.#prepareAtBytes) this.#prepareNext()
     if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
     this.#bytesSinceCheckpoint += this.#plan.sizeBytes
     if (this.#bytesSinceCheckpoint >= this.settings.checkpointIntervalBytes) this.#checkpoint()
@@ -629,6 +635,12 @@ export class Log {
     if (this.#state.epochs.latestEpoch !== epochBefore) this.#state.saveEpochs()
     if (aborted) this.#state.saveAborted(this.#active.baseOffset)
     this.#publish()
+  }
+
+  /** The next segment's file is made ahead by a helper, so that the append that rolls pays for a rename only. */
+  #prepareNext(): void {
+    this.#prepareAtBytes = Number.POSITIVE_INFINITY
+    this.#active.prepareNext()
   }
 
   /** Wakes the live readers of other threads and processes, once per burst. */
@@ -720,6 +732,7 @@ export class Log {
 
   #describeActive(): RollSegment {
     const stats = this.#active.stats()
+    this.#prepareAtBytes = this.#rollLimits.segmentBytes * prepareNextAtShare
     return {
       baseOffset: this.#active.baseOffset,
       sizeBytes: stats.endPosition,
