@@ -3,26 +3,18 @@ import type { CompressionCodecs } from '../env/codecs.ts'
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
 import type { LogSettings } from '../settings/log-settings.ts'
-import type { LogLocation } from '../storage/log-location.ts'
-import type { LogRoot } from '../storage/log-root.ts'
-import { FlushFlag, Segment, type SegmentOptions } from '../storage/segment.ts'
-import { flushSegments } from '../storage/segment-jobs.ts'
+import { Segment } from '../storage/segment.ts'
 import { segmentFileName } from '../storage/segment-names.ts'
-import type { TailSlot } from '../storage/tails.ts'
-import { type AppendLimits, type AppendOrigin, type AppendState, makeAppendPlan, planAppend } from './append-plan.ts'
-import { noProducerId } from './batch-fields.ts'
-import { type Appendable, BatchInput } from './batch-input.ts'
+import type { AppendOrigin } from './append-plan.ts'
+import type { Appendable } from './batch-input.ts'
 import { BatchRun } from './batch-run.ts'
-import type { DerivedState } from './derived-state.ts'
 import { EndWaiters, type WaitOptions } from './end-waiters.ts'
 import { type FollowOptions, follow } from './follow.ts'
-import { GroupCommit } from './group-commit.ts'
-import { type CheckpointMark, LogCheckpoints } from './log-checkpoints.ts'
+import { type AppenderParts, type AppendResult, LogAppender } from './log-appender.ts'
 import type { RecoveredLog } from './recovery.ts'
 import { SegmentRemoval } from './removal.ts'
 import { planRetention, type RetentionSegment } from './retention.ts'
 import { RetentionClock } from './retention-clock.ts'
-import { type RollLimits, type RollSegment, rollReason } from './roll.ts'
 import { SegmentList } from './segment-list.ts'
 import type { ReadBounds } from './slab.ts'
 import { SlabReader, slabBytes } from './slab-reader.ts'
@@ -30,36 +22,22 @@ import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import { truncateFiles, truncationPoint } from './truncation.ts'
 import { ViewReader } from './view-reader.ts'
 
-/** How full the active segment is when the next one is prepared: early enough at any speed, and seldom in vain. */
-const prepareNextAtShare = 0.9
-
 /** How often retention looks, as Kafka's `log.retention.check.interval.ms`. */
 const retentionCheckMs = 5 * 60 * 1000
 
-export type Durability = 'buffered' | 'interval' | 'synced'
-
-/** Where an append went. */
-export interface AppendResult {
-  /** Offset of the first record. */
-  readonly baseOffset: number
-  /** Offset of the last record, inclusive. */
-  readonly lastOffset: number
-}
+/** From the weakest to the strongest. */
+const durabilities = ['buffered', 'interval', 'synced'] as const
+export type Durability = (typeof durabilities)[number]
 
 /** An append that was acknowledged, with the durability that it has reached. */
 export interface AppendAck extends AppendResult {
   readonly durability: Durability
 }
 
-export interface LogParts {
-  readonly root: LogRoot
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly location: LogLocation
-  readonly settings: LogSettings
-  readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
+export interface LogParts extends AppenderParts {
   readonly codecs: CompressionCodecs
-  readonly tail: TailSlot | null
+  /** What somebody set for this log, which no append goes below; 'buffered' when nobody did. */
+  readonly minDurability: Durability
   /** Brings the folder to a state that can be served; run at the start and after its files were exchanged. */
   readonly recover: () => RecoveredLog
 }
@@ -97,134 +75,77 @@ export interface LogStats {
  *
  * Appending and reading are synchronous (page cache); flushing happens on helper threads and is awaited with
  * `appendDurable` or `flush`. A Log belongs to the thread that opened it. After a failed flush it is offline: every call
- * but `close` rejects with VARVE_FAILED, because what reached the disk is unknown until it is opened anew.
+ * that writes rejects with VARVE_FAILED, because what reached the disk is unknown until it is opened anew.
  *
- * It decides nothing itself: what may be appended is `append-plan.ts`, when to roll `roll.ts`; recovery points and
- * producer snapshots are `log-checkpoints.ts`, waiting for flushes `group-commit.ts`.
+ * This is the face. The writing end is `log-appender.ts`; what retention deletes is decided in `retention.ts`; what
+ * truncation does to files stands in `truncation.ts`.
  */
 export class Log {
   readonly folder: string
   readonly settings: LogSettings
   readonly #parts: LogParts
+  readonly #clock: Clock
+  readonly #logger: Logger
   readonly #list: SegmentList
+  readonly #appender: LogAppender
   readonly #slabs: SlabReader
   readonly #waiters: EndWaiters
-  readonly #commits: GroupCommit
-  readonly #checkpoints: LogCheckpoints
   readonly #removal: SegmentRemoval
   readonly #retentionClock: RetentionClock
-  readonly #input = new BatchInput()
-  readonly #plan = makeAppendPlan()
-  readonly #limits: AppendLimits
-  readonly #rollLimits: RollLimits
-  readonly #request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
-  #state!: DerivedState
-  #active!: Segment
-  #appendState!: AppendState
-  /** What the roll decision needs of the active segment, kept up to date by every append. */
-  #rollSegment!: RollSegment
-  #logStartOffset = 0
-  /** Sealed, but not handed to a helper yet. */
-  #sealing: Segment[] = []
-  /** Resolves when every segment that was handed to a helper for sealing is on disk. */
-  #sealed: Promise<void> = Promise.resolve()
-  #generation = 0
-  /** Counts truncations: a checkpoint that was begun before one must not be written after it. */
-  #truncations = 0
-  #truncating = false
-  /** Wall time as of the last look; appends whose records are not ahead of it need not look again. */
-  #nowMs: number
-  /** Size of the active segment at which the next one is prepared. */
-  #prepareAtBytes = 0
-  #wakeScheduled = false
-  #bytesSinceCheckpoint = 0
-  #intervalFlush: Timer | null = null
-  #retentionTimer: Timer | null = null
   /** Made when somebody first asks for views. */
   #views: ViewReader | null = null
+  #retentionTimer: Timer | null = null
+  /** A truncation under way. */
+  #exchanging: Promise<void> | null = null
   #closing: Promise<void> | null = null
 
   constructor(parts: LogParts) {
-    const { settings, clock, location, root, logger } = parts
+    const { settings, clock, location, root, logger, segmentOptions } = parts
+    const { folder } = location
     this.#parts = parts
-    this.folder = location.folder
+    this.#clock = clock
+    this.#logger = logger
+    this.folder = folder
     this.settings = settings
-    this.#list = new SegmentList((baseOffset) => this.#openSegment(baseOffset, 'read'))
+    this.#list = new SegmentList((baseOffset) =>
+      Segment.open(root.disk, { ...segmentOptions, folder, baseOffset, mode: 'read', tail: null }),
+    )
     this.#slabs = new SlabReader(this.#list)
-    this.#nowMs = clock.wallMs()
-    this.#retentionClock = new RetentionClock(this.#nowMs, clock.monotonicMs())
     this.#waiters = new EndWaiters(clock)
     this.#removal = new SegmentRemoval(root.disk, clock, logger, settings.fileDeleteDelayMs)
-    this.#limits = {
-      maxBatchBytes: settings.maxMessageBytes,
-      appendTime: settings.messageTimestampType === 'LogAppendTime',
-      timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
-      timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
-    }
-    this.#rollLimits = {
-      segmentBytes: parts.segmentOptions.segmentBytes,
-      segmentMs: settings.segmentMs,
-      segmentIndexBytes: settings.segmentIndexBytes,
-    }
-    this.#checkpoints = new LogCheckpoints(root, location)
-    this.#commits = new GroupCommit({
-      logEndOffset: () => this.logEndOffset,
-      flushAppended: () => this.#flushAppended(0),
-      soon: (run) => clock.soon(run),
-      onFailure: (failure) =>
-        logger.error('the log is offline until it is opened anew', { folder: this.folder, failure }),
+    this.#retentionClock = new RetentionClock(clock.wallMs(), clock.monotonicMs())
+    this.#appender = new LogAppender(parts, this.#list, () => {
+      if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
+      if (settings.durability === 'interval') this.#appender.flushSoon()
     })
-    this.#adopt(parts.recover())
+    this.#appender.adopt(parts.recover())
     this.#armRetention()
-  }
-
-  /** Takes over what recovery found: at the start, and after the files were exchanged. */
-  #adopt(recovered: RecoveredLog): void {
-    this.#list.remove(0, this.#list.length)
-    for (const base of recovered.baseOffsets) {
-      this.#list.push(base, base === recovered.active.baseOffset ? recovered.active : null)
-    }
-    this.#forgetPlaces()
-    this.#state = recovered.state
-    this.#active = recovered.active
-    this.#logStartOffset = recovered.logStartOffset
-    this.#appendState = {
-      logEndOffset: recovered.logEndOffset,
-      leaderEpoch: Math.max(0, this.#state.epochs.latestEpoch),
-      producers: this.#state.producers,
-    }
-    // As with Kafka, a leader's epoch is entered when it begins, also without data.
-    if (this.#state.epochs.assign(this.leaderEpoch, this.logEndOffset)) this.#state.saveEpochs()
-    this.#rollSegment = this.#describeActive()
-    this.#commits.restart(recovered.logEndOffset)
-    this.#generation++
-    this.#publish()
   }
 
   // ---- where the log stands
 
   /** Lowest offset that may be read. */
   get logStartOffset(): number {
-    return this.#logStartOffset
+    return this.#appender.logStartOffset
   }
 
   /** Offset that the next record will get. */
   get logEndOffset(): number {
-    return this.#appendState.logEndOffset
+    return this.#appender.logEndOffset
   }
 
   /** First offset not known to be on disk. */
   get recoveryPoint(): number {
-    return this.#commits.flushedOffset
+    return this.#appender.commits.flushedOffset
   }
 
   /** All lower offsets belong to no transaction, or to a decided one. */
   get lastStableOffset(): number {
-    return this.#state.producers.lastStableOffset(this.logEndOffset)
+    return this.#appender.lastStableOffset
   }
 
   get leaderEpoch(): number {
-    return this.#appendState.leaderEpoch
+    return this.#appender.leaderEpoch
   }
 
   get closed(): boolean {
@@ -233,11 +154,11 @@ export class Log {
 
   stats(): LogStats {
     this.#checkOpen()
-    const active = this.#active.stats()
+    const active = this.#appender.active.stats()
     let sizeBytes = active.endPosition
     for (const segment of this.#sealedSegments()) sizeBytes += segment.sizeBytes
     return {
-      logStartOffset: this.#logStartOffset,
+      logStartOffset: this.logStartOffset,
       logEndOffset: this.logEndOffset,
       recoveryPoint: this.recoveryPoint,
       segmentCount: this.#list.length,
@@ -265,14 +186,7 @@ export class Log {
    */
   append(batch: Appendable, origin: AppendOrigin = 'client'): AppendResult {
     this.#checkWritable()
-    const input = this.#input.load(batch)
-    const plan = this.#planAppend(input, origin)
-    if (plan.outcome === 'duplicate') return { baseOffset: plan.baseOffset, lastOffset: plan.lastOffset }
-    if (rollReason(this.#rollLimits, this.#rollSegment, plan, this.#nowMs) !== undefined) this.roll()
-    this.#write(input, origin)
-    const { baseOffset, lastOffset } = plan
-    this.#appended(input, plan.producers)
-    return { baseOffset, lastOffset }
+    return this.#appender.append(batch, origin)
   }
 
   /**
@@ -284,33 +198,23 @@ export class Log {
    * @throws As `append`; VARVE_FAILED when the flush fails: whether the records are on disk is then unknown.
    */
   async appendDurable(batch: Appendable, durability: Durability = this.settings.durability): Promise<AppendAck> {
+    const reached = this.#stronger(durability)
     const { baseOffset, lastOffset } = this.append(batch)
-    if (durability === 'synced') await this.#commits.wait(lastOffset + 1)
-    else if (durability === 'interval') this.#armIntervalFlush()
-    return { baseOffset, lastOffset, durability }
+    if (reached === 'synced') await this.#appender.commits.wait(lastOffset + 1)
+    else if (reached === 'interval') this.#appender.flushSoon()
+    return { baseOffset, lastOffset, durability: reached }
   }
 
   /** Resolves when everything appended so far is on disk. */
   async flush(): Promise<void> {
     this.#checkWritable()
-    await this.#commits.wait(this.logEndOffset)
+    await this.#appender.commits.wait(this.logEndOffset)
   }
 
   /** Seals the active segment and begins a new one at the log end. Does nothing while the active one is empty. */
   roll(): void {
     this.#checkWritable()
-    if (this.#rollSegment.sizeBytes === 0) return
-    const sealed = this.#active
-    const baseOffset = this.logEndOffset
-    const active = this.#openSegment(baseOffset, 'create')
-    this.#list.push(baseOffset, active)
-    this.#active = active
-    this.#sealing.push(sealed)
-    this.#seal().catch(() => {})
-    this.#rollSegment = this.#describeActive()
-    this.#generation++
-    this.#publish()
-    this.#checkpoint()
+    this.#appender.roll()
   }
 
   // ---- reading
@@ -327,26 +231,13 @@ export class Log {
   read(offset: number, request: ReadRequest = {}): BatchRun {
     this.#checkOpen()
     const { maxBytes = slabBytes, isolation = 'read_uncommitted', control = false, views = false } = request
+    const committed = isolation === 'read_committed'
     const { codecs } = this.#parts
-    if (isolation === 'read_uncommitted') {
-      return new BatchRun(
-        this.#slabs.read(offset, maxBytes, this.#bounds(this.logEndOffset), views ? this.#viewReader() : null),
-        {
-          codecs,
-          control,
-          aborted: null,
-        },
-      )
-    }
-    const stable = this.lastStableOffset
-    const slab = this.#slabs.read(
-      offset,
-      maxBytes,
-      this.#bounds(Math.max(offset, stable)),
-      views ? this.#viewReader() : null,
-    )
+    const bounds = this.#bounds(committed ? Math.max(offset, this.lastStableOffset) : this.logEndOffset)
+    const slab = this.#slabs.read(offset, maxBytes, bounds, views ? this.#viewReader() : null)
+    if (!committed) return new BatchRun(slab, { codecs, control, aborted: null })
     const bases = this.#list.baseOffsets().slice(Math.max(0, this.#list.indexFor(offset)))
-    const aborted = this.#state.abortedBetween(bases, offset, slab.nextOffset)
+    const aborted = this.#appender.derived.abortedBetween(bases, offset, slab.nextOffset)
     return new BatchRun(slab, { codecs, control, aborted })
   }
 
@@ -385,14 +276,14 @@ export class Log {
       throw new VarveError(
         'VARVE_OFFSET_OUT_OF_RANGE',
         `Records before offset ${offset} cannot be deleted: the log ends at ${this.logEndOffset}.`,
-        { details: { offset, logStartOffset: this.#logStartOffset, logEndOffset: this.logEndOffset } },
+        { details: { offset, logStartOffset: this.logStartOffset, logEndOffset: this.logEndOffset } },
       )
     }
-    if (offset > this.#logStartOffset) {
+    if (offset > this.logStartOffset) {
       this.#moveLogStart(offset)
       this.applyRetention()
     }
-    return this.#logStartOffset
+    return this.logStartOffset
   }
 
   /**
@@ -402,10 +293,11 @@ export class Log {
   applyRetention(): number {
     this.#checkWritable()
     const { settings, clock } = this.#parts
-    const active = { ...this.#rollSegment, maxTimestamp: this.#active.stats().maxTimestamp, modifiedMs: this.#nowMs }
+    const { active: activeSegment, activeFacts, derived } = this.#appender
+    const active = { ...activeFacts, maxTimestamp: activeSegment.stats().maxTimestamp, modifiedMs: clock.wallMs() }
     const plan = planRetention(
       [...this.#sealedSegments(), active],
-      { logStartOffset: this.#logStartOffset, logEndOffset: this.logEndOffset, highWatermark: this.logEndOffset },
+      { logStartOffset: this.logStartOffset, logEndOffset: this.logEndOffset, highWatermark: this.logEndOffset },
       {
         retentionMs: settings.retentionMs,
         retentionBytes: settings.retentionBytes,
@@ -415,13 +307,13 @@ export class Log {
     )
     const count = plan.reasons.length
     if (count === 0) return 0
-    if (plan.rollFirst) this.roll()
+    if (plan.rollFirst) this.#appender.roll()
     for (const base of this.#list.remove(0, count)) {
       this.#removal.remove(this.folder, base)
-      this.#state.forgetAborted(base)
+      derived.forgetAborted(base)
     }
     this.#forgetPlaces()
-    this.#generation++
+    this.#appender.filesChanged()
     this.#moveLogStart(plan.logStartOffset)
     return count
   }
@@ -435,19 +327,19 @@ export class Log {
   async truncateTo(offset: number): Promise<number> {
     this.#checkWritable()
     if (offset >= this.logEndOffset) return this.logEndOffset
-    if (!Number.isSafeInteger(offset) || offset < this.#logStartOffset) {
+    if (!Number.isSafeInteger(offset) || offset < this.logStartOffset) {
       throw new VarveError(
         'VARVE_OFFSET_OUT_OF_RANGE',
-        `The log cannot be cut to offset ${offset}: it starts at ${this.#logStartOffset}. Use truncateFully() to start anew elsewhere.`,
-        { details: { offset, logStartOffset: this.#logStartOffset, logEndOffset: this.logEndOffset } },
+        `The log cannot be cut to offset ${offset}: it starts at ${this.logStartOffset}. Use truncateFully() to start anew elsewhere.`,
+        { details: { offset, logStartOffset: this.logStartOffset, logEndOffset: this.logEndOffset } },
       )
     }
     await this.#exchangeFiles(async () => {
       const point = truncationPoint(this.#list, offset)
-      await this.#checkpoints.rewind(point.baseOffset, this.#logStartOffset)
+      await this.#appender.rewind(point.baseOffset, this.logStartOffset)
       const remove = (base: number): void => this.#removal.remove(this.folder, base)
-      await truncateFiles(this.#disk, this.folder, this.#list, point, remove)
-      this.#state.removeSnapshots((at) => at > point.endOffset)
+      await truncateFiles(this.#parts.root.disk, this.folder, this.#list, point, remove)
+      this.#appender.derived.removeSnapshots((at) => at > point.endOffset)
     })
     return this.logEndOffset
   }
@@ -460,37 +352,40 @@ export class Log {
     }
     await this.#exchangeFiles(async () => {
       for (const base of [...this.#list.baseOffsets()].reverse()) this.#removal.remove(this.folder, base)
-      this.#state.removeSnapshots(() => true)
-      this.#state.epochs.clear()
-      this.#state.saveEpochs()
-      await this.#checkpoints.rewind(offset, offset)
+      const { derived } = this.#appender
+      derived.removeSnapshots(() => true)
+      derived.epochs.clear()
+      derived.saveEpochs()
+      await this.#appender.rewind(offset, offset)
     })
   }
 
   /** Runs an exchange of files with nothing else under way, and opens what it left. */
   async #exchangeFiles(exchange: () => Promise<void>): Promise<void> {
-    this.#truncating = true
-    try {
-      await this.#commits.wait(this.logEndOffset)
-      await this.#checkpoints.idle()
-      await this.#seal()
-      this.#truncations++
-      await exchange()
-      this.#adopt(this.#parts.recover())
-    } catch (cause) {
-      this.#failStop('The truncation', cause)
-      throw cause
-    } finally {
-      this.#truncating = false
+    const run = async (): Promise<void> => {
+      try {
+        await this.#appender.settle()
+        await exchange()
+        this.#appender.adopt(this.#parts.recover())
+        this.#forgetPlaces()
+      } catch (cause) {
+        this.#appender.failStop('The truncation', cause)
+        throw cause
+      } finally {
+        this.#exchanging = null
+      }
     }
+    this.#exchanging = run()
+    await this.#exchanging
   }
 
   #moveLogStart(offset: number): void {
-    this.#logStartOffset = Math.max(this.#logStartOffset, offset)
-    if (this.#state.epochs.truncateFromStart(this.#logStartOffset)) this.#state.saveEpochs()
-    this.#state.removeSnapshots((at) => at < this.#list.firstBaseOffset)
-    this.#publish()
-    this.#checkpoint()
+    const { derived } = this.#appender
+    this.#appender.logStartOffset = Math.max(this.logStartOffset, offset)
+    if (derived.epochs.truncateFromStart(this.logStartOffset)) derived.saveEpochs()
+    derived.removeSnapshots((at) => at < this.#list.firstBaseOffset)
+    this.#appender.publish()
+    this.#appender.checkpoint()
   }
 
   /** The segments before the active one, as retention looks at them; what costs a look at the disk is got when asked. */
@@ -501,7 +396,7 @@ export class Log {
       .baseOffsets()
       .slice(0, -1)
       .map((baseOffset, index) => {
-        const facts = this.#disk.stat(`${folder}/${segmentFileName(baseOffset, 'log')}`)
+        const facts = this.#parts.root.disk.stat(`${folder}/${segmentFileName(baseOffset, 'log')}`)
         return {
           baseOffset,
           sizeBytes: facts?.size ?? 0,
@@ -514,18 +409,15 @@ export class Log {
   }
 
   #armRetention(): void {
-    const { clock, logger } = this.#parts
-    this.#retentionTimer = clock.after(retentionCheckMs, () => {
-      if (this.#closing !== null || this.#commits.failure !== null) return
+    this.#retentionTimer = this.#clock.after(retentionCheckMs, () => {
+      if (this.#closing !== null || this.#appender.commits.failure !== null) return
       try {
-        if (!this.#truncating) this.applyRetention()
+        if (this.#exchanging === null) this.applyRetention()
       } catch (failure) {
-        logger.warn('retention could not run; it is tried again', { folder: this.folder, failure })
+        this.#logger.warn('retention could not run; it is tried again', { folder: this.folder, failure })
       }
-      this.#state.producers.expire(
-        this.#retentionClock.now(clock.wallMs(), clock.monotonicMs()),
-        this.settings.producerIdExpirationMs,
-      )
+      const nowMs = this.#retentionClock.now(this.#clock.wallMs(), this.#clock.monotonicMs())
+      this.#appender.derived.producers.expire(nowMs, this.settings.producerIdExpirationMs)
       this.#armRetention()
     })
   }
@@ -546,224 +438,38 @@ export class Log {
   }
 
   async #close(): Promise<void> {
-    this.#intervalFlush?.cancel()
     this.#retentionTimer?.cancel()
     this.#removal.close()
     this.#waiters.close()
     let clean = false
     try {
-      if (this.#commits.failure !== null) throw this.#commits.failure
-      await this.#checkpoints.idle()
-      await this.#seal()
-      await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
-      this.#commits.flushed(this.logEndOffset)
-      await this.#checkpoints.write(this.#mark(), this.#logStartOffset)
+      await this.#exchanging?.catch(() => {})
+      const { failure } = this.#appender.commits
+      if (failure !== null) throw failure
+      await this.#appender.finish()
       clean = true
     } catch (cause) {
-      this.#failStop('The last flush', cause)
-      throw this.#commits.failure
+      this.#appender.failStop('The last flush', cause)
+      throw this.#appender.commits.failure
     } finally {
       this.#list.close()
       this.#parts.root.close(clean)
     }
   }
 
-  // ---- the parts of an append
-
-  #planAppend(input: BatchInput, origin: AppendOrigin): ReturnType<typeof makeAppendPlan> {
-    const { batches } = input
-    const first = batches[0]!
-    // One look at the clock costs as much as the rest of the plan: only when a record is ahead of the last look.
-    if (this.#limits.appendTime || first.maxTimestamp > this.#nowMs || first.maxTimestamp < 0) {
-      this.#nowMs = this.#parts.clock.wallMs()
-    }
-    const plan = planAppend(this.#plan, batches, origin, this.#appendState, this.#limits, this.#nowMs)
-    if (plan.outcome === 'error') throw plan.error!
-    return plan
-  }
-
-  #write(input: BatchInput, origin: AppendOrigin): void {
-    const request = this.#request
-    request.baseOffset = this.#plan.baseOffset
-    request.leaderEpoch = this.#appendState.leaderEpoch
-    request.flags = input.flags
-    request.appendTimestamp = this.#plan.appendTimestamp
-    request.maxBatchBytes = origin === 'replica' ? 0 : this.#limits.maxBatchBytes
-    let status = this.#active.append(request, input)
-    if (status !== 0 && this.#active.codeOf(status) === 'VARVE_SEGMENT_FULL') {
-      this.roll()
-      status = this.#active.append(request, input)
-    }
-    if (status !== 0) throw this.#appendFailure(status)
-  }
-
-  #appendFailure(status: number): VarveError {
-    const failure = this.#active.failure('append to')
-    if (this.#active.codeOf(status) !== 'VARVE_CORRUPT') return failure
-    // The damage is in what was passed in, not in what is stored.
-    return new VarveError('VARVE_INVALID_RECORD', `A batch was refused, and nothing was appended: ${failure.message}`, {
-      details: { position: this.#active.faultPosition },
-    })
-  }
-
-  #appended(input: BatchInput, producers: boolean): void {
-    const { batches } = input
-    const state = this.#appendState
-    const roll = this.#rollSegment
-    if (roll.sizeBytes === 0) roll.firstMaxTimestamp = batches[0]!.maxTimestamp
-    roll.sizeBytes = this.#active.appendedEndPosition
-    const watchers = this.#active.watchers
-    // Epochs rise, so the last batch has the latest one of this append (a replica's append may bring several).
-    if (producers || batches[batches.length - 1]!.leaderEpoch !== this.#state.epochs.latestEpoch) this.#derive(batches)
-    state.logEndOffset = this.#plan.lastOffset + 1
-    if (watchers > 0) this.#wakeSoon()
-    if (roll.sizeBytes >= this.#prepareAtBytes) this.#prepareNext()
-    if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
-    this.#bytesSinceCheckpoint += this.#plan.sizeBytes
-    if (this.#bytesSinceCheckpoint >= this.settings.checkpointIntervalBytes) this.#checkpoint()
-    if (this.settings.durability === 'interval') this.#armIntervalFlush()
-  }
-
-  #derive(batches: BatchInput['batches']): void {
-    let aborted = false
-    const epochBefore = this.#state.epochs.latestEpoch
-    for (const batch of batches) {
-      if (batch.producerId !== noProducerId || batch.leaderEpoch !== this.#state.epochs.latestEpoch) {
-        aborted = this.#state.apply(batch, this.#active.baseOffset) || aborted
-      }
-    }
-    if (this.#state.epochs.latestEpoch !== epochBefore) this.#state.saveEpochs()
-    if (aborted) this.#state.saveAborted(this.#active.baseOffset)
-    this.#publish()
-  }
-
-  /** The next segment's file is made ahead by a helper, so that the append that rolls pays for a rename only. */
-  #prepareNext(): void {
-    this.#prepareAtBytes = Number.POSITIVE_INFINITY
-    this.#active.prepareNext()
-  }
-
-  /** Wakes the live readers of other threads and processes, once per burst. */
-  #wakeSoon(): void {
-    if (this.#wakeScheduled) return
-    this.#wakeScheduled = true
-    this.#parts.clock.soon(() => {
-      this.#wakeScheduled = false
-      if (this.#parts.tail !== null && !this.closed) this.#parts.root.tails.wake(this.#parts.tail)
-    })
-  }
-
-  // ---- flushing
-
-  get #disk(): LogRoot['disk'] {
-    return this.#parts.root.disk
-  }
-
-  /** Flushes all that was appended so far: the active segment, and sealed ones that are not on disk yet. */
-  async #flushAppended(flags: number): Promise<void> {
-    await Promise.all([this.#seal(), flushSegments(this.#disk, [this.#active], flags)])
-  }
-
-  /** Starts sealing what was rolled; resolves when nothing that was rolled so far is left to be flushed. */
-  #seal(): Promise<void> {
-    if (this.#sealing.length > 0) {
-      const earlier = this.#sealed
-      const job = flushSegments(this.#disk, this.#sealing, FlushFlag.seal)
-      this.#sealing = []
-      this.#sealed = Promise.all([earlier, job]).then(() => {})
-      this.#sealed.catch(() => {})
-    }
-    return this.#sealed
-  }
-
-  #armIntervalFlush(): void {
-    if (this.#intervalFlush !== null) return
-    this.#intervalFlush = this.#parts.clock.after(this.settings.flushIntervalMs, () => {
-      this.#intervalFlush = null
-      if (!this.closed && this.#commits.failure === null) this.#commits.wait(this.logEndOffset).catch(() => {})
-    })
-  }
-
-  /** Moves the recovery point to where the log ends now, in the background. */
-  #checkpoint(): void {
-    this.#bytesSinceCheckpoint = 0
-    const mark = this.#mark()
-    const truncations = this.#truncations
-    const job = this.#checkpoints.run(async () => {
-      await this.#flushAppended(FlushFlag.indexes)
-      if (truncations !== this.#truncations) return
-      this.#commits.flushed(mark.recoveryPoint)
-      await this.#checkpoints.write(mark, this.#logStartOffset)
-      this.#dropSnapshotsBefore(mark.recoveryPoint)
-    })
-    job.catch((cause: unknown) => this.#failStop('A background flush', cause))
-  }
-
-  #mark(): CheckpointMark {
-    return {
-      segment: this.#active,
-      stats: this.#active.stats(),
-      recoveryPoint: this.logEndOffset,
-      producers:
-        this.logEndOffset === this.#list.firstBaseOffset
-          ? null
-          : { path: this.#state.snapshotPath(this.logEndOffset), content: this.#state.encodeProducers() },
-    }
-  }
-
-  /** A recovery point in the middle of a segment has a snapshot of its own, until the next one. */
-  #dropSnapshotsBefore(recoveryPoint: number): void {
-    const bases = new Set(this.#list.baseOffsets())
-    this.#state.removeSnapshots((offset) => offset < recoveryPoint && !bases.has(offset))
-  }
-
-  #failStop(what: string, cause: unknown): void {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    this.#commits.fail(
-      new VarveError(
-        'VARVE_FAILED',
-        `${what} of ${this.folder} failed, so what reached the disk is unknown and the log is offline. Open it again: that re-reads the disk. (${reason})`,
-        { details: { path: this.folder }, cause },
-      ),
-    )
-  }
-
   // ---- the rest
 
-  #describeActive(): RollSegment {
-    const stats = this.#active.stats()
-    this.#prepareAtBytes = this.#rollLimits.segmentBytes * prepareNextAtShare
-    return {
-      baseOffset: this.#active.baseOffset,
-      sizeBytes: stats.endPosition,
-      firstMaxTimestamp: stats.firstMaxTimestamp,
-      createdMs: this.#nowMs,
-      // A full index answers VARVE_SEGMENT_FULL: the segment counts its own entries.
-      indexEntries: 0,
-      timeIndexEntries: 0,
+  /** What an append gets that asks for `durability`: never less than what was set for this log. */
+  #stronger(durability: Durability): Durability {
+    const asked = durabilities.indexOf(durability)
+    if (asked < 0) {
+      throw new VarveError(
+        'VARVE_INVALID_ARGUMENT',
+        `The durability must be "buffered", "interval" or "synced", not ${JSON.stringify(durability) ?? String(durability)}.`,
+        { details: { argument: 'durability' } },
+      )
     }
-  }
-
-  #publish(): void {
-    const { tail, root } = this.#parts
-    if (tail === null) return
-    root.tails.publish(tail, {
-      generation: this.#generation,
-      segmentBaseOffset: this.#active.baseOffset,
-      endPosition: this.#rollSegment.sizeBytes,
-      logStartOffset: this.#logStartOffset,
-      logEndOffset: this.logEndOffset,
-      highWatermark: this.logEndOffset,
-      lastStableOffset: this.lastStableOffset,
-      flushedOffset: this.recoveryPoint,
-      leaderEpoch: this.leaderEpoch,
-    })
-    this.#wakeSoon()
-  }
-
-  #openSegment(baseOffset: number, mode: SegmentOptions['mode']): Segment {
-    const tail = mode === 'read' ? null : this.#parts.tail
-    return Segment.open(this.#disk, { ...this.#parts.segmentOptions, folder: this.folder, baseOffset, mode, tail })
+    return durabilities[Math.max(asked, durabilities.indexOf(this.#parts.minDurability))]!
   }
 
   /** The set of files changed. */
@@ -773,16 +479,17 @@ export class Log {
   }
 
   #bounds(endOffset: number): ReadBounds {
+    const { baseOffset, sizeBytes } = this.#appender.activeFacts
     return {
-      logStartOffset: this.#logStartOffset,
+      logStartOffset: this.logStartOffset,
       endOffset,
-      activeBaseOffset: this.#active.baseOffset,
-      activeEndPosition: this.#rollSegment.sizeBytes,
+      activeBaseOffset: baseOffset,
+      activeEndPosition: sizeBytes,
     }
   }
 
   #viewReader(): ViewReader | null {
-    if (!this.#disk.addon.features.externalBuffers) return null
+    if (!this.#parts.root.disk.addon.features.externalBuffers) return null
     this.#views ??= new ViewReader()
     return this.#views
   }
@@ -795,8 +502,9 @@ export class Log {
 
   #checkWritable(): void {
     if (this.#closing !== null) this.#checkOpen()
-    if (this.#commits.failure !== null) throw this.#commits.failure
-    if (this.#truncating) {
+    const { failure } = this.#appender.commits
+    if (failure !== null) throw failure
+    if (this.#exchanging !== null) {
       throw new VarveError('VARVE_BUSY', `The log in ${this.folder} is being truncated. Wait for that, then try again.`)
     }
   }

@@ -8,6 +8,9 @@ import type { ViewReader } from './view-reader.ts'
 /** Default size of one read: small enough to stay in the processor's cache, large enough that the crossing is nothing. */
 export const slabBytes = 64 * 1024
 
+/** The most that one read may ask for: it is allocated before the bytes are there. */
+export const readBytesMax = 1024 * 1024 * 1024
+
 const nothing = Buffer.alloc(0)
 
 /**
@@ -36,7 +39,8 @@ export class SlabReader {
    * `details { path, position, offset, nextGoodOffset }`.
    */
   read(offset: number, maxBytes: number, bounds: ReadBounds, views: ViewReader | null = null): Slab {
-    if (offset < bounds.logStartOffset || offset > bounds.endOffset) throw outOfRange(offset, bounds)
+    if (!(offset >= bounds.logStartOffset && offset <= bounds.endOffset)) throw outOfRange(offset, bounds)
+    if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > readBytesMax) throw badMaxBytes(maxBytes)
     let index = this.#list.indexFor(offset)
     if (index < 0) throw outOfRange(offset, bounds)
     for (let from = offset; from < bounds.endOffset && index < this.#list.length; index++) {
@@ -114,5 +118,13 @@ function outOfRange(offset: number, bounds: ReadBounds): VarveError {
     `Offset ${offset} is outside of the log, which holds offsets from ${logStartOffset} up to, not including, ${endOffset}. ` +
       'Read from logStartOffset for the oldest record, or from logEndOffset to wait for the next.',
     { details: { offset, logStartOffset, logEndOffset: endOffset } },
+  )
+}
+
+function badMaxBytes(maxBytes: number): VarveError {
+  return new VarveError(
+    'VARVE_INVALID_ARGUMENT',
+    `maxBytes must be an integer from 1 to ${readBytesMax}, not ${String(maxBytes)}.`,
+    { details: { argument: 'maxBytes' } },
   )
 }

@@ -90,6 +90,7 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
       segmentOptions,
       codecs: compressionCodecs,
       tail,
+      minDurability: 'durability' in options && options.durability !== undefined ? settings.durability : 'buffered',
       recover,
     })
   } catch (failure) {

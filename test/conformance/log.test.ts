@@ -72,6 +72,19 @@ describe('a log', () => {
     assert.equal(log.recoveryPoint, 2)
   })
 
+  it('gives no less durability than the log was opened with', async () => {
+    const log = await open({ durability: 'synced' })
+    assert.equal((await log.appendDurable(batchOf(['a']), 'buffered')).durability, 'synced')
+    await assert.rejects(log.appendDurable(batchOf(['b']), 'fsync' as 'synced'), { code: 'VARVE_INVALID_ARGUMENT' })
+    assert.equal(log.logEndOffset, 1)
+  })
+
+  it('flushes by itself with durability "interval"', async () => {
+    const log = await open({ durability: 'interval', flushIntervalMs: 1 })
+    assert.equal((await log.appendDurable(batchOf(['a']))).durability, 'interval')
+    while (log.recoveryPoint < 1) await new Promise((resolve) => setTimeout(resolve, 1))
+  })
+
   it('lets many waiting appends share a flush, and answers them in order', async () => {
     const log = await open()
     const order: number[] = []
@@ -152,6 +165,10 @@ describe('a log', () => {
     log.append(batchOf(['a']))
     assert.throws(() => log.read(2), { code: 'VARVE_OFFSET_OUT_OF_RANGE' })
     assert.throws(() => log.read(-1), { code: 'VARVE_OFFSET_OUT_OF_RANGE' })
+    assert.throws(() => log.read(Number.NaN), { code: 'VARVE_OFFSET_OUT_OF_RANGE' })
+    for (const maxBytes of [0, -1, 1.5, Number.NaN, 2 ** 40]) {
+      assert.throws(() => log.read(0, { maxBytes }), { code: 'VARVE_INVALID_ARGUMENT' })
+    }
     assert.equal(log.read(1).batchCount, 0)
   })
 

@@ -1,0 +1,415 @@
+import type { Clock, Timer } from '../env/clock.ts'
+import type { Logger } from '../env/logger.ts'
+import { VarveError } from '../errors.ts'
+import type { LogSettings } from '../settings/log-settings.ts'
+import type { Disk } from '../storage/disk.ts'
+import type { LogLocation } from '../storage/log-location.ts'
+import type { LogRoot } from '../storage/log-root.ts'
+import { AppendFlag, FlushFlag, Segment, type SegmentOptions } from '../storage/segment.ts'
+import { flushSegments } from '../storage/segment-jobs.ts'
+import type { TailSlot } from '../storage/tails.ts'
+import { type AppendLimits, type AppendOrigin, type AppendState, makeAppendPlan, planAppend } from './append-plan.ts'
+import { noProducerId } from './batch-fields.ts'
+import { type Appendable, BatchInput } from './batch-input.ts'
+import type { DerivedState } from './derived-state.ts'
+import { GroupCommit } from './group-commit.ts'
+import { type CheckpointMark, LogCheckpoints } from './log-checkpoints.ts'
+import type { RecoveredLog } from './recovery.ts'
+import { type RollLimits, type RollSegment, rollReason } from './roll.ts'
+import type { SegmentList } from './segment-list.ts'
+
+/** How full the active segment is when the next one is prepared: early enough at any speed, and seldom in vain. */
+const prepareNextAtShare = 0.9
+
+/** Where an append went. */
+export interface AppendResult {
+  /** Offset of the first record. */
+  readonly baseOffset: number
+  /** Offset of the last record, inclusive. */
+  readonly lastOffset: number
+}
+
+export interface AppenderParts {
+  readonly root: LogRoot
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly location: LogLocation
+  readonly settings: LogSettings
+  readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
+  readonly tail: TailSlot | null
+}
+
+/**
+ * The writing end of a log: appends to the active segment, rolls, and sees to it that what was appended gets to disk.
+ *
+ * Owned by one `Log`, with which it shares the list of segments. What may be appended is decided in `append-plan.ts`,
+ * when to roll in `roll.ts`; waiting for flushes is `group-commit.ts`, recovery points are `log-checkpoints.ts`.
+ */
+export class LogAppender {
+  readonly commits: GroupCommit
+  /** Lowest offset that may be read; moved by retention and delete-records. */
+  logStartOffset = 0
+  readonly #parts: AppenderParts
+  readonly #folder: string
+  readonly #disk: Disk
+  readonly #list: SegmentList
+  readonly #onAppended: () => void
+  readonly #checkpoints: LogCheckpoints
+  readonly #input = new BatchInput()
+  readonly #plan = makeAppendPlan()
+  readonly #limits: AppendLimits
+  readonly #rollLimits: RollLimits
+  readonly #request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
+  #derived!: DerivedState
+  #active!: Segment
+  #state!: AppendState
+  /** What the roll decision needs of the active segment, kept up to date by every append. */
+  #rollSegment!: RollSegment
+  /** Sealed, but not handed to a helper yet. */
+  #sealing: Segment[] = []
+  /** Resolves when every segment that was handed to a helper for sealing is on disk. */
+  #sealed: Promise<void> = Promise.resolve()
+  #generation = 0
+  /** Counts what `adopt` took over: a checkpoint that was begun before must not be written after it. */
+  #adoptions = 0
+  /** Wall time as of the last look; appends whose records are not ahead of it need not look again. */
+  #nowMs: number
+  /** Size of the active segment at which the next one is prepared. */
+  #prepareAtBytes = 0
+  #wakeScheduled = false
+  #bytesSinceCheckpoint = 0
+  #intervalFlush: Timer | null = null
+  #stopped = false
+
+  /** @param onAppended Called after every append, once its records may be read. */
+  constructor(parts: AppenderParts, list: SegmentList, onAppended: () => void) {
+    const { settings, clock, location, root, logger } = parts
+    this.#parts = parts
+    this.#folder = location.folder
+    this.#disk = root.disk
+    this.#list = list
+    this.#onAppended = onAppended
+    this.#nowMs = clock.wallMs()
+    this.#limits = {
+      maxBatchBytes: settings.maxMessageBytes,
+      appendTime: settings.messageTimestampType === 'LogAppendTime',
+      timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
+      timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
+    }
+    this.#rollLimits = {
+      segmentBytes: parts.segmentOptions.segmentBytes,
+      segmentMs: settings.segmentMs,
+      segmentIndexBytes: settings.segmentIndexBytes,
+    }
+    this.#checkpoints = new LogCheckpoints(root, location)
+    this.commits = new GroupCommit({
+      logEndOffset: () => this.logEndOffset,
+      flushAppended: () => this.#flushAppended(0),
+      soon: (run) => clock.soon(run),
+      onFailure: (failure) =>
+        logger.error('the log is offline until it is opened anew', { folder: this.#folder, failure }),
+    })
+  }
+
+  /** Takes over what recovery found: at the start, and after the files were exchanged. */
+  adopt(recovered: RecoveredLog): void {
+    this.#list.remove(0, this.#list.length)
+    for (const base of recovered.baseOffsets) {
+      this.#list.push(base, base === recovered.active.baseOffset ? recovered.active : null)
+    }
+    this.#derived = recovered.state
+    this.#active = recovered.active
+    this.logStartOffset = recovered.logStartOffset
+    this.#state = {
+      logEndOffset: recovered.logEndOffset,
+      leaderEpoch: Math.max(0, this.#derived.epochs.latestEpoch),
+      producers: this.#derived.producers,
+    }
+    // As with Kafka, a leader's epoch is entered when it begins, also without data.
+    if (this.#derived.epochs.assign(this.leaderEpoch, this.logEndOffset)) this.#derived.saveEpochs()
+    this.#rollSegment = this.#describeActive()
+    this.commits.restart(recovered.logEndOffset)
+    this.#adoptions++
+    this.filesChanged()
+  }
+
+  // ---- where the log ends
+
+  get logEndOffset(): number {
+    return this.#state.logEndOffset
+  }
+
+  get lastStableOffset(): number {
+    return this.#derived.producers.lastStableOffset(this.logEndOffset)
+  }
+
+  get leaderEpoch(): number {
+    return this.#state.leaderEpoch
+  }
+
+  get derived(): DerivedState {
+    return this.#derived
+  }
+
+  get active(): Segment {
+    return this.#active
+  }
+
+  /** What is known of the active segment. */
+  get activeFacts(): Readonly<RollSegment> {
+    return this.#rollSegment
+  }
+
+  // ---- appending
+
+  /** See `Log.append`. */
+  append(appendable: Appendable, origin: AppendOrigin): AppendResult {
+    const input = this.#input.load(appendable)
+    const plan = this.#planAppend(input, origin)
+    const { baseOffset, lastOffset } = plan
+    if (plan.outcome === 'duplicate') return { baseOffset, lastOffset }
+    if (rollReason(this.#rollLimits, this.#rollSegment, plan, this.#nowMs) !== undefined) this.roll()
+    this.#write(input, origin)
+    this.#appended(input, plan.producers)
+    return { baseOffset, lastOffset }
+  }
+
+  /** Seals the active segment and begins a new one at the log end. Does nothing while the active one is empty. */
+  roll(): void {
+    if (this.#rollSegment.sizeBytes === 0) return
+    const sealed = this.#active
+    const baseOffset = this.logEndOffset
+    const { folder } = this.#parts.location
+    const { segmentOptions, tail } = this.#parts
+    const active = Segment.open(this.#disk, { ...segmentOptions, folder, baseOffset, mode: 'create', tail })
+    this.#list.push(baseOffset, active)
+    this.#active = active
+    this.#sealing.push(sealed)
+    this.#seal().catch(() => {})
+    this.#rollSegment = this.#describeActive()
+    this.filesChanged()
+    this.checkpoint()
+  }
+
+  #planAppend(input: BatchInput, origin: AppendOrigin): ReturnType<typeof makeAppendPlan> {
+    const { batches } = input
+    const first = batches[0]!
+    // One look at the clock costs as much as the rest of the plan: only when a record is ahead of the last look.
+    if (this.#limits.appendTime || first.maxTimestamp > this.#nowMs || first.maxTimestamp < 0) {
+      this.#nowMs = this.#parts.clock.wallMs()
+    }
+    const plan = planAppend(this.#plan, batches, origin, this.#state, this.#limits, this.#nowMs)
+    if (plan.outcome === 'error') throw plan.error!
+    return plan
+  }
+
+  #write(input: BatchInput, origin: AppendOrigin): void {
+    const request = this.#request
+    request.baseOffset = this.#plan.baseOffset
+    request.leaderEpoch = this.#state.leaderEpoch
+    request.flags = input.flags | (origin === 'replica' ? AppendFlag.keepOffsets : 0)
+    request.appendTimestamp = this.#plan.appendTimestamp
+    request.maxBatchBytes = origin === 'replica' ? 0 : this.#limits.maxBatchBytes
+    let status = this.#active.append(request, input)
+    if (status !== 0 && this.#active.codeOf(status) === 'VARVE_SEGMENT_FULL') {
+      this.roll()
+      status = this.#active.append(request, input)
+    }
+    if (status !== 0) throw this.#appendFailure(status)
+  }
+
+  #appendFailure(status: number): VarveError {
+    const failure = this.#active.failure('append to')
+    if (this.#active.codeOf(status) !== 'VARVE_CORRUPT') return failure
+    // The damage is in what was passed in, not in what is stored.
+    return new VarveError('VARVE_INVALID_RECORD', `A batch was refused, and nothing was appended: ${failure.message}`, {
+      details: { position: this.#active.faultPosition },
+    })
+  }
+
+  #appended(input: BatchInput, producers: boolean): void {
+    const { batches } = input
+    const segment = this.#rollSegment
+    if (segment.sizeBytes === 0) segment.firstMaxTimestamp = batches[0]!.maxTimestamp
+    segment.sizeBytes = this.#active.appendedEndPosition
+    const watchers = this.#active.watchers
+    this.#state.logEndOffset = this.#plan.lastOffset + 1
+    // Epochs rise, so the last batch has the latest one of this append (a replica's append may bring several).
+    const lastEpoch = batches[batches.length - 1]!.leaderEpoch
+    if (producers || lastEpoch !== this.#derived.epochs.latestEpoch) this.#derive(batches)
+    if (watchers > 0) this.#wakeSoon()
+    this.#onAppended()
+    if (segment.sizeBytes >= this.#prepareAtBytes) this.#prepareNext()
+    this.#bytesSinceCheckpoint += this.#plan.sizeBytes
+    if (this.#bytesSinceCheckpoint >= this.#parts.settings.checkpointIntervalBytes) this.checkpoint()
+  }
+
+  #derive(batches: BatchInput['batches']): void {
+    const { epochs, producers } = this.#derived
+    let aborted = false
+    const epochBefore = epochs.latestEpoch
+    for (const batch of batches) {
+      if (batch.producerId !== noProducerId || batch.leaderEpoch !== epochs.latestEpoch) {
+        aborted = this.#derived.apply(batch, this.#active.baseOffset) || aborted
+      }
+    }
+    if (epochs.latestEpoch !== epochBefore) {
+      this.#state.leaderEpoch = epochs.latestEpoch
+      this.#derived.saveEpochs()
+    }
+    if (aborted) this.#derived.saveAborted(this.#active.baseOffset)
+    if (aborted || producers.openCount > 0 || epochs.latestEpoch !== epochBefore) this.publish()
+  }
+
+  /** The next segment's file is made ahead by a helper, so that the append that rolls pays for a rename only. */
+  #prepareNext(): void {
+    this.#prepareAtBytes = Number.POSITIVE_INFINITY
+    this.#active.prepareNext()
+  }
+
+  // ---- telling readers
+
+  /** The set of files changed: readers elsewhere must list them anew. */
+  filesChanged(): void {
+    this.#generation++
+    this.publish()
+  }
+
+  /** Tells live readers where the log stands; the end of the active segment is told by every append itself. */
+  publish(): void {
+    const { tail, root } = this.#parts
+    if (tail === null) return
+    root.tails.publish(tail, {
+      generation: this.#generation,
+      segmentBaseOffset: this.#active.baseOffset,
+      endPosition: this.#rollSegment.sizeBytes,
+      logStartOffset: this.logStartOffset,
+      logEndOffset: this.logEndOffset,
+      highWatermark: this.logEndOffset,
+      lastStableOffset: this.lastStableOffset,
+      flushedOffset: this.commits.flushedOffset,
+      leaderEpoch: this.leaderEpoch,
+    })
+    this.#wakeSoon()
+  }
+
+  /** Wakes the live readers of other threads and processes, once per burst. */
+  #wakeSoon(): void {
+    if (this.#wakeScheduled) return
+    this.#wakeScheduled = true
+    this.#parts.clock.soon(() => {
+      this.#wakeScheduled = false
+      if (this.#parts.tail !== null && !this.#stopped) this.#parts.root.tails.wake(this.#parts.tail)
+    })
+  }
+
+  // ---- getting to disk
+
+  /** Sees to it that what was appended is flushed within `flush.ms`. */
+  flushSoon(): void {
+    if (this.#intervalFlush !== null || this.#stopped) return
+    this.#intervalFlush = this.#parts.clock.after(this.#parts.settings.flushIntervalMs, () => {
+      this.#intervalFlush = null
+      if (!this.#stopped && this.commits.failure === null) this.commits.wait(this.logEndOffset).catch(() => {})
+    })
+  }
+
+  /** Moves the recovery point to where the log ends now, in the background. */
+  checkpoint(): void {
+    this.#bytesSinceCheckpoint = 0
+    const mark = this.#mark()
+    const adoptions = this.#adoptions
+    const job = this.#checkpoints.run(async () => {
+      await this.#flushAppended(FlushFlag.indexes)
+      if (adoptions !== this.#adoptions) return
+      this.commits.flushed(mark.recoveryPoint)
+      await this.#checkpoints.write(mark, this.logStartOffset)
+      this.#dropSnapshotsBefore(mark.recoveryPoint)
+    })
+    job.catch((cause: unknown) => this.failStop('A background flush', cause))
+  }
+
+  /** Resolves when nothing runs in the background and everything appended so far is on disk. */
+  async settle(): Promise<void> {
+    await this.commits.wait(this.logEndOffset)
+    await this.#checkpoints.idle()
+    await this.#seal()
+  }
+
+  /** Enters, durably, that nothing from `offset` on may be trusted any more: files are about to be exchanged. */
+  async rewind(offset: number, logStartOffset: number): Promise<void> {
+    this.#adoptions++
+    await this.#checkpoints.rewind(offset, logStartOffset)
+  }
+
+  /** Flushes and trims everything and moves the recovery point to the log end: the next opening has nothing to do. */
+  async finish(): Promise<void> {
+    this.#stopped = true
+    this.#intervalFlush?.cancel()
+    await this.#checkpoints.idle()
+    await this.#seal()
+    await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
+    this.commits.flushed(this.logEndOffset)
+    await this.#checkpoints.write(this.#mark(), this.logStartOffset)
+  }
+
+  /** Takes the log offline: what reached the disk is unknown. */
+  failStop(what: string, cause: unknown): void {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    this.commits.fail(
+      new VarveError(
+        'VARVE_FAILED',
+        `${what} of ${this.#folder} failed, so what reached the disk is unknown and the log is offline. Open it again: that re-reads the disk. (${reason})`,
+        { details: { path: this.#folder }, cause },
+      ),
+    )
+  }
+
+  /** Flushes all that was appended so far: the active segment, and sealed ones that are not on disk yet. */
+  async #flushAppended(flags: number): Promise<void> {
+    await Promise.all([this.#seal(), flushSegments(this.#disk, [this.#active], flags)])
+  }
+
+  /** Starts sealing what was rolled; resolves when nothing that was rolled so far is left to be flushed. */
+  #seal(): Promise<void> {
+    if (this.#sealing.length > 0) {
+      const earlier = this.#sealed
+      const job = flushSegments(this.#disk, this.#sealing, FlushFlag.seal)
+      this.#sealing = []
+      this.#sealed = Promise.all([earlier, job]).then(() => {})
+      this.#sealed.catch(() => {})
+    }
+    return this.#sealed
+  }
+
+  #mark(): CheckpointMark {
+    const at = this.logEndOffset
+    const isEmpty = at === this.#list.firstBaseOffset
+    return {
+      segment: this.#active,
+      stats: this.#active.stats(),
+      recoveryPoint: at,
+      producers: isEmpty ? null : { path: this.#derived.snapshotPath(at), content: this.#derived.encodeProducers() },
+    }
+  }
+
+  /** A recovery point in the middle of a segment has a snapshot of its own, until the next one. */
+  #dropSnapshotsBefore(recoveryPoint: number): void {
+    const bases = new Set(this.#list.baseOffsets())
+    this.#derived.removeSnapshots((offset) => offset < recoveryPoint && !bases.has(offset))
+  }
+
+  #describeActive(): RollSegment {
+    const stats = this.#active.stats()
+    this.#prepareAtBytes = this.#rollLimits.segmentBytes * prepareNextAtShare
+    return {
+      baseOffset: this.#active.baseOffset,
+      sizeBytes: stats.endPosition,
+      firstMaxTimestamp: stats.firstMaxTimestamp,
+      createdMs: this.#nowMs,
+      // A full index answers VARVE_SEGMENT_FULL: the segment counts its own entries.
+      indexEntries: 0,
+      timeIndexEntries: 0,
+    }
+  }
+}
