@@ -116,10 +116,12 @@ export function percentileChart(strips: Strip[]): string {
       if (i === 1) return `<circle class="ring ${color}" cx="${at}" cy="${y}" r="5"/>`
       return `<path class="whisker ${color}" d="M${at} ${y - 7}v14"/>`
     })
+    // Figures that would touch stand on the outer sides of their marks.
+    const [before, after] = x(strip.p999) - x(strip.p50) < 64 ? ['end', 'start'] : ['middle', 'middle']
     const text = `${strip.name}: p50 ${figure(strip.p50, 'ns')}, p99 ${figure(strip.p99, 'ns')}, p99.9 ${figure(strip.p999, 'ns')}`
     return `<g><title>${escapeHtml(text)}</title><text class="name ${color}" x="${left - 14}" y="${y + 4}" text-anchor="end">${escapeHtml(strip.name)}</text>
 <path class="strip ${color}" d="M${n(x(strip.p50))} ${y}H${n(x(strip.p999))}"/>${marks.join('')}
-<text class="value" x="${n(x(strip.p50))}" y="${y - 9}" text-anchor="middle">${figure(strip.p50, 'ns')}</text><text class="value" x="${n(x(strip.p999))}" y="${y - 9}" text-anchor="middle">${figure(strip.p999, 'ns')}</text></g>`
+<text class="value" x="${n(x(strip.p50))}" y="${y - 9}" text-anchor="${before}">${figure(strip.p50, 'ns')}</text><text class="value" x="${n(x(strip.p999))}" y="${y - 9}" text-anchor="${after}">${figure(strip.p999, 'ns')}</text></g>`
   })
   return svg(height, [...grid, ...body].join('\n'))
 }

@@ -175,7 +175,11 @@ function remarkOf(row: Row, limit: Row | undefined, best: Row | undefined): stri
 
 /** A share of the limit's rate, or a multiple of its time. */
 const againstLimit = (toLimit: number, row: Row): string =>
-  higherIsBetter(row.unit) ? `${percent(toLimit)} of the limit` : `${times(1 / toLimit)} the limit's time`
+  higherIsBetter(row.unit)
+    ? toLimit > 1
+      ? `${times(toLimit)} the limit`
+      : `${percent(toLimit)} of the limit`
+    : `${times(1 / toLimit)} the limit's time`
 
 interface Sweep {
   heading: string

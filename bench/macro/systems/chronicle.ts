@@ -21,7 +21,7 @@ export const chronicle: System = {
     latency: (folder, task) => round('latency', folder, task),
     paced: (folder, task) => round('paced', folder, task),
     async read(folder, task) {
-      if (task.variant !== 'owned') throw new NotRun('Chronicle Queue copies into a reused buffer')
+      if (task.variant !== 'walk') throw new NotRun('Chronicle Queue copies into a buffer that it uses again')
       if (!filled.has(folder)) await round('fill', folder, task)
       filled.add(folder)
       return round('read', folder, task)
