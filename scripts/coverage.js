@@ -52,7 +52,7 @@ function linesOf(path) {
   for (const [index, line] of text.split('\n').entries()) {
     const trimmed = line.trim()
     if (trimmed.startsWith('/*')) inComment = true
-    const isCode = !inComment && !/^(?:$|\/\/|[{}()[\];,]+$)/.test(trimmed)
+    const isCode = !inComment && !/^(?:$|\/\/|export \{\};$|[{}()[\];,]+$)/.test(trimmed)
     if (inComment && trimmed.includes('*/')) inComment = false
     if (isCode) {
       count++
