@@ -42,6 +42,7 @@ describe('tidy: text of every file', () => {
       ['a file that went', () => namedFileViolations([file('a.md', 'see `log/gone.ts`')], ['src/log/log.ts'])],
       ['a broken link', () => namedFileViolations([file('a/b.md', 'see [c](c.md)')], ['c.txt', 'a/d.md'])],
       ['an installed package', () => builtViolations(['node_modules'])],
+      ['a profile', () => builtViolations(['isolate-0x1-2-v8.log'])],
       ['an addon', () => builtViolations(['prebuilds/linux-x64/varve.glibc.node'])],
     ]
     for (const [name, violations] of cases) {

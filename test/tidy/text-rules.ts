@@ -48,7 +48,11 @@ export const focusViolations = (files: readonly SourceFile[]): string[] =>
 /** What is built or installed is not kept. */
 export const builtViolations = (paths: readonly string[]): string[] =>
   paths
-    .filter((path) => /(?:^|\/)(?:node_modules|dist|build|coverage)(?:\/|$)|\.(?:node|tgz|o|tsbuildinfo)$/.test(path))
+    .filter((path) =>
+      /(?:^|\/)(?:node_modules|dist|build|coverage)(?:\/|$)|(?:^|\/)isolate-[^/]*\.log$|\.(?:node|tgz|o|cpuprofile|tsbuildinfo)$/.test(
+        path,
+      ),
+    )
     .map((path) => `${path}: is built or installed, and must not be kept`)
 
 const namedFile = /`((?:[\w.-]+\/)+[\w.-]+\.(?:ts|js|h|cc|json|md|gyp))`|\]\((?!https?:|#)([^)#\s]+)/g
