@@ -10,8 +10,9 @@ namespace varve {
 
 namespace {
 
-// Checkpoints and snapshots are some megabytes at most; a file that claims more is not one of ours.
-constexpr uint64_t kReadFileBytesMax = uint64_t{1} << 30;
+// Checkpoints and snapshots are some megabytes at most; a file that claims more is not one of ours. (V8 ends the
+// process when it cannot allocate a buffer, so this is no place to be generous.)
+constexpr uint64_t kReadFileBytesMax = uint64_t{1} << 28;
 
 // Names an int answer of the kernel's: its failure, retried when interrupted.
 template <typename Call>

@@ -56,8 +56,9 @@ constexpr double kInt32Max = 2147483647;
 constexpr double kUint32Max = 4294967295;
 // More fragments than any batch needs: a megabyte in pieces of 16 bytes.
 constexpr uint32_t kFragmentsMax = 65536;
-// A window is about 64 MiB; a segment has at most 2 GiB.
-constexpr int64_t kWindowBytesMax = int64_t{1} << 31;
+// Windows are about 64 MiB. V8 ends the process when it cannot allocate a buffer, so copies are kept where it can.
+constexpr int64_t kWindowBytesMax = int64_t{1} << 30;
+constexpr size_t kWindowCopyBytesMax = size_t{1} << 28;
 
 napi_value status_value(napi_env env, uint32_t code) {
   napi_value value;
@@ -372,6 +373,10 @@ napi_value segment_window(napi_env env, napi_callback_info info) {
       hold.release();
       return buffer;
     }
+  }
+  if (size > kWindowCopyBytesMax) {
+    call.refuse(Code::kInvalidArgument, "window length, copied");
+    return undefined;
   }
   void* copy;
   napi_value buffer;

@@ -98,6 +98,14 @@ Status TailWaiter::take_back(uint64_t ticket) {
 
 void TailWaiter::take_back_all(const void* table) {
   complete_where([&](const Watch& watch) { return watch.table.get() == table; }, Code::kClosed);
+  if (!running_) return;
+  // The thread may be asleep on words of this table, or in the middle of completing one of its watches.
+  std::unique_lock lock(mutex_);
+  const uint64_t rounds = rounds_;
+  lock.unlock();
+  interrupt();
+  lock.lock();
+  round_.wait(lock, [&] { return rounds_ != rounds; });
 }
 
 void TailWaiter::close() {
@@ -124,6 +132,12 @@ void TailWaiter::run() {
   std::vector<std::shared_ptr<const void>> kept;  // tables whose words are slept on, so that none is unmapped meanwhile
   while (true) {
     uint32_t interrupts = interrupts_.load();
+    kept.clear();
+    {
+      std::lock_guard lock(mutex_);
+      ++rounds_;
+    }
+    round_.notify_all();
     size_t changed =
         complete_where([](const Watch& watch) { return has_changed(watch.slot, watch.version); }, Code::kOk);
     int64_t now = monotonic_ns();
@@ -134,7 +148,6 @@ void TailWaiter::run() {
     bool polling = false;
     int64_t wake_ns = now + kIdleNs;
     words.assign(1, {&interrupts_, interrupts});
-    kept.clear();
     std::unique_lock lock(mutex_);
     if (closing_) return;
     for (const Watch& watch : watches_) {

@@ -47,7 +47,8 @@ class TailWaiter {
                uint64_t ticket);
   // Completes a watch with kClosed now. kNotFound when there is none of this ticket: it has been completed already.
   Status take_back(uint64_t ticket);
-  // The same for all watches of a table.
+  // The same for all watches of a table. When it returns, the waiter no longer holds the table: the owner's reference
+  // may be the last one, and a writer's lock falls with it.
   void take_back_all(const void* table);
   // Completes everything with kClosed and ends the thread. Idempotent; watches are refused from then on.
   void close();
@@ -75,6 +76,8 @@ class TailWaiter {
   std::atomic<uint32_t> interrupts_{0};  // the word that wakes it where it can
   std::vector<Watch> watches_;           // under mutex_
   bool closing_ = false;                 // under mutex_
+  uint64_t rounds_ = 0;                  // under mutex_: how often the thread has let go of all tables
+  std::condition_variable round_;        // rounds_ has changed
   bool running_ = false;                 // the owner's
   pthread_t thread_{};
 };

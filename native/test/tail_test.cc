@@ -329,9 +329,24 @@ TEST_F(TailTest, AWatchKeepsItsTableWhileOthersCloseIt) {
     TailSlot* seen = slot_of(*reading, "log");
     ASSERT_TRUE(waiter.watch(reading, seen, true, seen->version(), 60'000, round).ok());
     const TailTable* name = reading.get();
-    reading.reset();
+    reading.reset();  // the watch has the last reference
     waiter.take_back_all(name);
     ASSERT_EQ(completions.await(round).size(), round);
+  }
+}
+
+TEST_F(TailTest, AWritersLockFallsWithItsTableEvenWhileTheWaiterSleepsOnIt) {
+  Completions completions;
+  TailWaiter waiter(completions.sink());
+  for (uint64_t round = 1; round <= 50; ++round) {
+    auto table = writer();
+    ASSERT_NE(table, nullptr) << "round " << round;
+    TailSlot* slot = slot_of(*table, "log");
+    ASSERT_TRUE(waiter.watch(table, slot, true, slot->version(), 60'000, round).ok());
+    if (round % 2 == 0) std::this_thread::yield();
+    const TailTable* name = table.get();
+    waiter.take_back_all(name);
+    table.reset();
   }
 }
 

@@ -54,6 +54,7 @@ export interface Addon {
   kernelClose(kernel: number): number
 
   // ---- Small files. All paths are strings; failing answers `undefined` (or a status) and lastError().
+  /** At most 256 MiB. */
   readFile(kernel: number, path: string): Uint8Array | undefined
   /** Whole file anew: `<path>.tmp`, write, flush, rename, flush the folder. */
   replaceFile(kernel: number, path: string, bytes: Uint8Array): number
@@ -103,7 +104,7 @@ export interface Addon {
   segmentSetEnd(): number
   /** Copies the log and index up to a position to another file name stem in the same folder, flushed: see truncation. */
   segmentCopyPrefix(segment: number, position: number, toStem: string, ticket: number): number
-  /** cells in: 1 segment, 2 position, 3 length. A private mapping of sealed bytes, checked to be readable; undefined on failure. */
+  /** cells in: 1 segment, 2 position, 3 length (at most 1 GiB; 256 MiB where external buffers are refused). A private mapping of sealed bytes, checked to be readable; undefined on failure. */
   segmentWindow(): ArrayBuffer | undefined
   /** Asks the helper to allocate and touch pages ahead of the tail and to prepare the next segment's file. Nobody is told of the outcome; on a simulated disk it is done before this returns. */
   segmentPrepareNext(segment: number): number
