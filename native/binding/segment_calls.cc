@@ -39,7 +39,7 @@ enum {
 };
 }
 namespace read_in {
-enum { kSegment = 1, kOffset, kPositionHint, kMaxBytes, kEndPosition, kEndOffset };
+enum { kSegment = 1, kOffset, kPositionHint, kMaxBytes, kEndPosition, kEndOffset, kFlags };
 }
 namespace read_out {
 enum { kBytes = 1, kBatches, kPosition, kNextPosition, kBaseOffset, kNextOffset, kNeededBytes };
@@ -240,15 +240,17 @@ napi_value segment_read(napi_env env, napi_callback_info info) {
   if (given == BytesAnswer::kDetached) return call.refuse(Code::kInvalidArgument, "detached buffer");
   if (call.segment == nullptr) return call.refuse_segment();
   ReadRequest request;
-  int64_t max_bytes;
+  int64_t max_bytes, flags;
   if (!call.cell(read_in::kOffset, 0, kSafeIntegerMax, &request.offset) ||
       !call.position_cell(read_in::kPositionHint, &request.position_hint) ||
       !call.cell(read_in::kMaxBytes, 0, kSafeIntegerMax, &max_bytes) ||
       !call.position_cell(read_in::kEndPosition, &request.end_position) ||
-      !call.cell(read_in::kEndOffset, -1, kSafeIntegerMax, &request.end_offset)) {
+      !call.cell(read_in::kEndOffset, -1, kSafeIntegerMax, &request.end_offset) ||
+      !call.cell(read_in::kFlags, 0, 1, &flags)) {
     return call.refuse(Code::kInvalidArgument, "read cells");
   }
   request.max_bytes = static_cast<uint64_t>(max_bytes);
+  request.contiguous = flags != 0;
   ReadResult result;
   Status status = call.segment->segment->read(request, into, &result);
   double* cells = call.cells;

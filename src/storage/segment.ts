@@ -5,6 +5,7 @@ import {
   AppendIn,
   AppendOut,
   FlushFlag,
+  ReadFlag,
   ReadIn,
   ReadOut,
   ScanIn,
@@ -200,6 +201,7 @@ export class Segment {
    * Fills `slab` with whole batches from the one that holds `offset` on (or the next one, after a gap).
    * @param bound.endPosition Bytes published so far, exclusive; -1 for all that is whole.
    * @param bound.endOffset Batches that start at or past it are left out; -1 for none.
+   * @param bound.contiguous The log has no gaps, so a batch that does not follow the one before is damage.
    * @param positionHint Start of a batch at or before the offset, or -1.
    * @returns null when the slab is too small: `neededBytes` then tells.
    */
@@ -207,7 +209,7 @@ export class Segment {
     offset: number,
     slab: Uint8Array,
     maxBytes: number,
-    bound: { endPosition: number; endOffset: number },
+    bound: { endPosition: number; endOffset: number; contiguous?: boolean },
     positionHint = -1,
   ): SlabFill | null {
     const cells = this.#cells
@@ -217,6 +219,7 @@ export class Segment {
     cells[ReadIn.maxBytes] = maxBytes
     cells[ReadIn.endPosition] = bound.endPosition
     cells[ReadIn.endOffset] = bound.endOffset
+    cells[ReadIn.flags] = bound.contiguous ? ReadFlag.contiguous : 0
     const status = this.#addon.segmentRead(slab)
     if (status !== 0) {
       if (this.codeOf(status) === 'VARVE_BUFFER_TOO_SMALL') return null

@@ -209,8 +209,20 @@ export const AppendFlag = {
   checkRecords: 4,
 } as const
 
-/** segmentRead: in 1 segment, 2 offset to start from, 3 position hint (start of a batch at or below it) or -1, 4 max bytes, 5 end position (exclusive, of published bytes) or -1 for all, 6 end offset (exclusive: stop before batches that start at or past it) or -1. */
-export const ReadIn = { segment: 1, offset: 2, positionHint: 3, maxBytes: 4, endPosition: 5, endOffset: 6 } as const
+/** segmentRead: in 1 segment, 2 offset to start from, 3 position hint (start of a batch at or below it) or -1, 4 max bytes, 5 end position (exclusive, of published bytes) or -1 for all, 6 end offset (exclusive: stop before batches that start at or past it) or -1, 7 flags (`ReadFlag`). */
+export const ReadIn = {
+  segment: 1,
+  offset: 2,
+  positionHint: 3,
+  maxBytes: 4,
+  endPosition: 5,
+  endOffset: 6,
+  flags: 7,
+} as const
+export const ReadFlag = {
+  /** The log was never compacted: a batch that does not follow the one before is damage. Base offsets are outside the CRC, so nothing else finds a flipped bit in one. */
+  contiguous: 1,
+} as const
 /** out: 1 bytes, 2 batches, 3 position of the first, 4 position after the last, 5 base offset of the first, 6 next offset, 7 bytes needed when the buffer was too small. On VARVE_CORRUPT: 3 position of the damage, 6 offset expected there. */
 export const ReadOut = {
   bytes: 1,
