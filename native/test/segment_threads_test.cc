@@ -22,7 +22,7 @@ TEST_P(SegmentThreadsTest, ReadersAndFlushesRunBesideTheAppender) {
   SegmentOptions large = options(SegmentMode::kCreate);
   large.segment_bytes = 64 << 20;
   auto segment = open(large);
-  constexpr int64_t kBatches = 20000;
+  constexpr int64_t kBatches = 4000;
   std::atomic<uint64_t> published{0};
   std::atomic<bool> finished{false};
 
@@ -74,7 +74,7 @@ TEST_P(SegmentThreadsTest, ReadersAndFlushesRunBesideTheAppender) {
 
   for (int64_t i = 0; i < kBatches; ++i) {
     const AppendResult result =
-        must_append(*segment, make_batch({.max_timestamp = i, .value_bytes = static_cast<size_t>(i % 1500)}));
+        must_append(*segment, make_batch({.max_timestamp = i, .value_bytes = static_cast<size_t>(i % 3000)}));
     published.store(result.end_position, std::memory_order_release);
   }
   finished.store(true);
