@@ -71,7 +71,16 @@ export function append(segment: number, baseOffset: number, bytes: Uint8Array): 
 }
 
 export function setRead(segment: number, offset: number, changed: Partial<Record<keyof typeof ReadIn, number>> = {}) {
-  const values = { segment, offset, positionHint: -1, maxBytes: 1 << 30, endPosition: -1, endOffset: -1, ...changed }
+  const values = {
+    segment,
+    offset,
+    positionHint: -1,
+    maxBytes: 1 << 30,
+    endPosition: -1,
+    endOffset: -1,
+    flags: 0,
+    ...changed,
+  }
   for (const [name, value] of Object.entries(values)) native.cells[ReadIn[name as keyof typeof ReadIn]] = value
 }
 
