@@ -87,9 +87,8 @@ export class SlabReader {
     bound.endOffset = bounds.endOffset
     const hint = segment === this.#hintSegment && offset === this.#hintOffset ? this.#hintPosition : -1
     const { into } = request
-    let slab =
-      (into !== null && into.length >= headerBytes ? into : null) ??
-      (this.#spare !== null && this.#spare.length >= maxBytes ? this.#spare : allocate(maxBytes))
+    const given = into !== null && into.length >= headerBytes ? into : null
+    let slab = given ?? this.#memory(Math.max(maxBytes, this.#neededBytes))
     let fill = segment.read(offset, slab, Math.min(maxBytes, slab.length), bound, hint)
     if (fill === null) {
       this.#neededBytes = segment.neededBytes
