@@ -94,8 +94,9 @@ export class Log {
   readonly #list: SegmentList
   readonly #appender: LogAppender
   readonly #slabs: SlabReader
-  readonly #waiters: EndWaiters
-  readonly #removal: SegmentRemoval
+  /** Made when somebody first waits, or something is first deleted: an idle log costs little memory. */
+  #waiters: EndWaiters | null = null
+  #removal: SegmentRemoval | null = null
   readonly #retentionClock: RetentionClock
   /** Made when somebody first asks for views. */
   #views: ViewReader | null = null
@@ -116,11 +117,9 @@ export class Log {
       Segment.open(root.disk, { ...segmentOptions, folder, baseOffset, mode: 'read', tail: null }),
     )
     this.#slabs = new SlabReader(this.#list)
-    this.#waiters = new EndWaiters(clock)
-    this.#removal = new SegmentRemoval(root.disk, clock, logger, settings.fileDeleteDelayMs)
     this.#retentionClock = new RetentionClock(clock.wallMs(), clock.monotonicMs())
     this.#appender = new LogAppender(parts, this.#list, () => {
-      if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
+      if (this.#waiters !== null && this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
       if (settings.durability === 'interval') this.#appender.flushSoon()
     })
     this.#appender.adopt(parts.recover())
@@ -259,7 +258,9 @@ export class Log {
   /** Resolves true once there is something to read at `offset`, false after the timeout or when the log is closed. */
   async waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
     this.#checkOpen()
-    return offset < this.logEndOffset ? true : this.#waiters.wait(offset, options)
+    if (offset < this.logEndOffset) return true
+    this.#waiters ??= new EndWaiters(this.#clock)
+    return this.#waiters.wait(offset, options)
   }
 
   /** Yields what is there from an offset on, then what comes: see `FollowOptions`. */
@@ -315,7 +316,7 @@ export class Log {
     if (count === 0) return 0
     if (plan.rollFirst) this.#appender.roll()
     for (const base of this.#list.remove(0, count)) {
-      this.#removal.remove(this.folder, base)
+      this.#remove(base)
       derived.forgetAborted(base)
     }
     this.#forgetPlaces()
@@ -343,7 +344,7 @@ export class Log {
     await this.#exchangeFiles(async () => {
       const point = truncationPoint(this.#list, offset)
       await this.#appender.rewind(point.baseOffset, this.logStartOffset)
-      const remove = (base: number): void => this.#removal.remove(this.folder, base)
+      const remove = (base: number): void => this.#remove(base)
       await truncateFiles(this.#parts.root.disk, this.folder, this.#list, point, remove)
       this.#appender.derived.removeSnapshots((at) => at > point.endOffset)
     })
@@ -357,7 +358,7 @@ export class Log {
       throw new VarveError('VARVE_INVALID_ARGUMENT', `A log cannot start at offset ${offset}.`, { details: { offset } })
     }
     await this.#exchangeFiles(async () => {
-      for (const base of [...this.#list.baseOffsets()].reverse()) this.#removal.remove(this.folder, base)
+      for (const base of [...this.#list.baseOffsets()].reverse()) this.#remove(base)
       const { derived } = this.#appender
       derived.removeSnapshots(() => true)
       derived.epochs.clear()
@@ -383,6 +384,13 @@ export class Log {
     }
     this.#exchanging = run()
     await this.#exchanging
+  }
+
+  /** Deletes the files of a segment, now by name, later in fact. */
+  #remove(baseOffset: number): void {
+    const { root, settings } = this.#parts
+    this.#removal ??= new SegmentRemoval(root.disk, this.#clock, this.#logger, settings.fileDeleteDelayMs)
+    this.#removal.remove(this.folder, baseOffset)
   }
 
   #moveLogStart(offset: number): void {
@@ -445,8 +453,8 @@ export class Log {
 
   async #close(): Promise<void> {
     this.#retentionTimer?.cancel()
-    this.#removal.close()
-    this.#waiters.close()
+    this.#removal?.close()
+    this.#waiters?.close()
     let clean = false
     try {
       await this.#exchanging?.catch(() => {})
