@@ -89,6 +89,11 @@ describe('the addon: the end of threads and processes', () => {
     })
   }
 
+  it('a process that only watches a tail ends by itself', () => {
+    const { status, signal, stderr } = runProcess('watch')
+    assert.deepEqual([status, signal, stderr], [0, null, ''])
+  })
+
   it('a flush in flight keeps the process alive until it is done', () => {
     const { status, stdout, stderr } = runProcess('flush')
     assert.deepEqual([status, stdout, stderr], [0, 'flushed 0\n', ''])
