@@ -118,7 +118,7 @@ describe('the addon: the end of threads and processes', () => {
   })
 
   it('windows that nobody holds any more give their maps back', async function () {
-    if (!native.features.externalBuffers || process.platform !== 'linux') this.skip()
+    if (process.platform !== 'linux') this.skip()
     const { readFileSync } = await import('node:fs')
     const path = newFolder()
     const segment = opened(system, path)
@@ -139,7 +139,8 @@ describe('the addon: the end of threads and processes', () => {
       native.cells.set([0, segment, 0, bytes.length])
       held.push(native.segmentWindow())
     }
-    assert.equal(mapped(), before + 20)
+    // Where external buffers are refused a window is a copy, and its map is gone at once.
+    assert.equal(mapped(), native.features.externalBuffers ? before + 20 : before)
     ok(native.segmentClose(segment))
     held.length = 0
     for (let tries = 0; tries < 50 && mapped() > before; tries++) {
