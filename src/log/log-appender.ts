@@ -8,14 +8,7 @@ import type { LogRoot } from '../storage/log-root.ts'
 import { AppendFlag, FlushFlag, Segment, type SegmentOptions } from '../storage/segment.ts'
 import { flushSegments } from '../storage/segment-jobs.ts'
 import type { TailSlot } from '../storage/tails.ts'
-import {
-  type AppendLimits,
-  type AppendOrigin,
-  type AppendPlan,
-  type AppendState,
-  makeAppendPlan,
-  planAppend,
-} from './append-plan.ts'
+import { type AppendLimits, type AppendOrigin, type AppendState, makeAppendPlan, planAppend } from './append-plan.ts'
 import { noProducerId } from './batch-fields.ts'
 import { type Appendable, BatchInput } from './batch-input.ts'
 import type { DerivedState } from './derived-state.ts'
@@ -62,8 +55,11 @@ export class LogAppender {
   readonly #list: SegmentList
   readonly #onAppended: () => void
   readonly #checkpoints: LogCheckpoints
-  /** Made by the first append: an idle log costs little memory. */
-  #workspace: Workspace | null = null
+  readonly #input = new BatchInput()
+  readonly #plan = makeAppendPlan()
+  readonly #limits: AppendLimits
+  readonly #rollLimits: RollLimits
+  readonly #request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
   #derived!: DerivedState
   #active!: Segment
   #state!: AppendState
@@ -73,6 +69,8 @@ export class LogAppender {
   #sealing: Segment[] = []
   /** Resolves when every segment that was handed to a helper for sealing is on disk. */
   #sealed: Promise<void> = Promise.resolve()
+  /** Base offsets of the segments that a helper has not finished sealing. */
+  readonly #beingSealed = new Set<number>()
   #generation = 0
   /** Counts what `adopt` took over: a checkpoint that was begun before must not be written after it. */
   #adoptions = 0
@@ -87,13 +85,24 @@ export class LogAppender {
 
   /** @param onAppended Called after every append, once its records may be read. */
   constructor(parts: AppenderParts, list: SegmentList, onAppended: () => void) {
-    const { clock, location, root, logger } = parts
+    const { settings, clock, location, root, logger } = parts
     this.#parts = parts
     this.#folder = location.folder
     this.#disk = root.disk
     this.#list = list
     this.#onAppended = onAppended
     this.#nowMs = clock.wallMs()
+    this.#limits = {
+      maxBatchBytes: settings.maxMessageBytes,
+      appendTime: settings.messageTimestampType === 'LogAppendTime',
+      timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
+      timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
+    }
+    this.#rollLimits = {
+      segmentBytes: parts.segmentOptions.segmentBytes,
+      segmentMs: settings.segmentMs,
+      segmentIndexBytes: settings.segmentIndexBytes,
+    }
     this.#checkpoints = new LogCheckpoints(root, location)
     this.commits = new GroupCommit({
       logEndOffset: () => this.logEndOffset,
@@ -157,15 +166,13 @@ export class LogAppender {
 
   /** See `Log.append`. */
   append(appendable: Appendable, origin: AppendOrigin): AppendResult {
-    this.#workspace ??= new Workspace(this.#parts)
-    const workspace = this.#workspace
-    const input = workspace.input.load(appendable)
-    const plan = this.#planAppend(workspace, origin)
+    const input = this.#input.load(appendable)
+    const plan = this.#planAppend(input, origin)
     const { baseOffset, lastOffset } = plan
     if (plan.outcome === 'duplicate') return { baseOffset, lastOffset }
-    if (rollReason(workspace.rollLimits, this.#rollSegment, plan, this.#nowMs) !== undefined) this.roll()
-    this.#write(workspace, origin)
-    this.#appended(input, plan)
+    if (rollReason(this.#rollLimits, this.#rollSegment, plan, this.#nowMs) !== undefined) this.roll()
+    this.#write(input, origin)
+    this.#appended(input, plan.producers)
     return { baseOffset, lastOffset }
   }
 
@@ -186,24 +193,25 @@ export class LogAppender {
     this.checkpoint()
   }
 
-  #planAppend({ input, plan, limits }: Workspace, origin: AppendOrigin): AppendPlan {
+  #planAppend(input: BatchInput, origin: AppendOrigin): ReturnType<typeof makeAppendPlan> {
     const { batches } = input
     const first = batches[0]!
     // One look at the clock costs as much as the rest of the plan: only when a record is ahead of the last look.
-    if (limits.appendTime || first.maxTimestamp > this.#nowMs || first.maxTimestamp < 0) {
+    if (this.#limits.appendTime || first.maxTimestamp > this.#nowMs || first.maxTimestamp < 0) {
       this.#nowMs = this.#parts.clock.wallMs()
     }
-    planAppend(plan, batches, origin, this.#state, limits, this.#nowMs)
+    const plan = planAppend(this.#plan, batches, origin, this.#state, this.#limits, this.#nowMs)
     if (plan.outcome === 'error') throw plan.error!
     return plan
   }
 
-  #write({ input, plan, limits, request }: Workspace, origin: AppendOrigin): void {
-    request.baseOffset = plan.baseOffset
+  #write(input: BatchInput, origin: AppendOrigin): void {
+    const request = this.#request
+    request.baseOffset = this.#plan.baseOffset
     request.leaderEpoch = this.#state.leaderEpoch
     request.flags = input.flags | (origin === 'replica' ? AppendFlag.keepOffsets : 0)
-    request.appendTimestamp = plan.appendTimestamp
-    request.maxBatchBytes = origin === 'replica' ? 0 : limits.maxBatchBytes
+    request.appendTimestamp = this.#plan.appendTimestamp
+    request.maxBatchBytes = origin === 'replica' ? 0 : this.#limits.maxBatchBytes
     let status = this.#active.append(request, input)
     if (status !== 0 && this.#active.codeOf(status) === 'VARVE_SEGMENT_FULL') {
       this.roll()
@@ -221,19 +229,20 @@ export class LogAppender {
     })
   }
 
-  #appended({ batches }: BatchInput, plan: AppendPlan): void {
+  #appended(input: BatchInput, producers: boolean): void {
+    const { batches } = input
     const segment = this.#rollSegment
     if (segment.sizeBytes === 0) segment.firstMaxTimestamp = batches[0]!.maxTimestamp
     segment.sizeBytes = this.#active.appendedEndPosition
     const watchers = this.#active.watchers
-    this.#state.logEndOffset = plan.lastOffset + 1
+    this.#state.logEndOffset = this.#plan.lastOffset + 1
     // Epochs rise, so the last batch has the latest one of this append (a replica's append may bring several).
     const lastEpoch = batches[batches.length - 1]!.leaderEpoch
-    if (plan.producers || lastEpoch !== this.#derived.epochs.latestEpoch) this.#derive(batches)
+    if (producers || lastEpoch !== this.#derived.epochs.latestEpoch) this.#derive(batches)
     if (watchers > 0) this.#wakeSoon()
     this.#onAppended()
     if (segment.sizeBytes >= this.#prepareAtBytes) this.#prepareNext()
-    this.#bytesSinceCheckpoint += plan.sizeBytes
+    this.#bytesSinceCheckpoint += this.#plan.sizeBytes
     if (this.#bytesSinceCheckpoint >= this.#parts.settings.checkpointIntervalBytes) this.checkpoint()
   }
 
@@ -367,12 +376,21 @@ export class LogAppender {
   #seal(): Promise<void> {
     if (this.#sealing.length > 0) {
       const earlier = this.#sealed
-      const job = flushSegments(this.#disk, this.#sealing, FlushFlag.seal)
+      const bases = this.#sealing.map(({ baseOffset }) => baseOffset)
+      for (const base of bases) this.#beingSealed.add(base)
+      const job = flushSegments(this.#disk, this.#sealing, FlushFlag.seal).then(() => {
+        for (const base of bases) this.#beingSealed.delete(base)
+      })
       this.#sealing = []
       this.#sealed = Promise.all([earlier, job]).then(() => {})
       this.#sealed.catch(() => {})
     }
     return this.#sealed
+  }
+
+  /** Null when nobody is sealing this segment; else resolves when its helper is done: until then that may make its index files. */
+  sealingOf(baseOffset: number): Promise<void> | null {
+    return this.#beingSealed.has(baseOffset) ? this.#sealed : null
   }
 
   #mark(): CheckpointMark {
@@ -394,7 +412,7 @@ export class LogAppender {
 
   #describeActive(): RollSegment {
     const stats = this.#active.stats()
-    this.#prepareAtBytes = this.#parts.segmentOptions.segmentBytes * prepareNextAtShare
+    this.#prepareAtBytes = this.#rollLimits.segmentBytes * prepareNextAtShare
     return {
       baseOffset: this.#active.baseOffset,
       sizeBytes: stats.endPosition,
@@ -403,29 +421,6 @@ export class LogAppender {
       // A full index answers VARVE_SEGMENT_FULL: the segment counts its own entries.
       indexEntries: 0,
       timeIndexEntries: 0,
-    }
-  }
-}
-
-/** What appending works with: filled anew by every append, so that a steady stream of them allocates nothing here. */
-class Workspace {
-  readonly input = new BatchInput()
-  readonly plan = makeAppendPlan()
-  readonly request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
-  readonly limits: AppendLimits
-  readonly rollLimits: RollLimits
-
-  constructor({ settings, segmentOptions }: AppenderParts) {
-    this.limits = {
-      maxBatchBytes: settings.maxMessageBytes,
-      appendTime: settings.messageTimestampType === 'LogAppendTime',
-      timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
-      timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
-    }
-    this.rollLimits = {
-      segmentBytes: segmentOptions.segmentBytes,
-      segmentMs: settings.segmentMs,
-      segmentIndexBytes: settings.segmentIndexBytes,
     }
   }
 }

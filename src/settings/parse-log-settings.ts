@@ -40,8 +40,7 @@ export function parseLogSettings(
     given.set(name, option)
     settings[name] = checkValue(option, logSettingTable[name], value)
   }
-  // Logs without settings of their own share one object: there may be ten thousand of them.
-  return given.size === 0 ? base : (Object.freeze(settings) as LogSettings)
+  return Object.freeze(settings) as LogSettings
 }
 
 /**

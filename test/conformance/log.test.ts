@@ -160,24 +160,6 @@ describe('a log', () => {
     }
   })
 
-  it('reads into memory of the caller, but for a batch that does not fit', async () => {
-    const log = await open()
-    for (let i = 0; i < 20; i++) log.append(batchOf([`value-${i}`]))
-    log.append(batchOf(['x'.repeat(5000)]))
-    const into = new Uint8Array(400)
-    const seen: string[] = []
-    let own = 0
-    for (let offset = 0; offset < 21; ) {
-      const run = log.read(offset, { into })
-      if (run.bytes.buffer !== into.buffer) own++
-      for (const batch of run) for (const record of batch) seen.push(record.text()!)
-      offset = run.nextOffset
-    }
-    assert.deepEqual(seen, [...Array.from({ length: 20 }, (_, i) => `value-${i}`), 'x'.repeat(5000)])
-    assert.equal(own, 1)
-    assert.throws(() => log.read(0, { into: [] as unknown as Uint8Array }), { code: 'VARVE_INVALID_ARGUMENT' })
-  })
-
   it('refuses offsets outside of the log, naming its bounds', async () => {
     const log = await open()
     log.append(batchOf(['a']))
@@ -196,10 +178,10 @@ describe('a log', () => {
     const before = segmentFiles(folder()).length
     assert.equal(log.deleteBefore(60), 60)
     assert.equal(log.logStartOffset, 60)
-    assert.ok(segmentFiles(folder()).length < before)
     assert.throws(() => log.read(59), { code: 'VARVE_OFFSET_OUT_OF_RANGE' })
     assert.equal(readAll(log, 60)[0], '60=v60')
     await log.close()
+    assert.ok(segmentFiles(folder()).length < before)
     const again = await open({ internalSegmentBytes: 2048 })
     assert.equal(again.logStartOffset, 60)
     assert.equal(again.logEndOffset, 100)
@@ -252,6 +234,20 @@ describe('a log', () => {
     const again = await open()
     assert.equal(again.logStartOffset, 1000)
     assert.deepEqual(readAll(again, 1000), ['1000=c'])
+  })
+
+  it('leaves no file of a segment that was deleted while it was being sealed', async () => {
+    // Seen failing when files were renamed at once: the helper that sealed the segment made its indexes anew.
+    const log = await open({ internalSegmentBytes: 2048, indexIntervalBytes: 128, retentionBytes: 4096 })
+    for (let i = 0; i < 500; i++) log.append(batchOf([`value ${i}`, 'x'.repeat(100)]))
+    assert.ok(log.applyRetention() > 10)
+    await log.close()
+    const bases = segmentFiles(folder()).map((name) => name.slice(0, 20))
+    const files = readdirSync(folder()).filter((name) => /^\d{20}\.(log|index|timeindex)$/.test(name))
+    assert.deepEqual(
+      files.filter((name) => !bases.includes(name.slice(0, 20))),
+      [],
+    )
   })
 
   it('hands out views of sealed segments that outlive truncation, retention and the log', async () => {

@@ -1,0 +1,130 @@
+/**
+ * Kafka's dump tool and Java clients, as calls: the other side is `java/KafkaPeer.java`. One JVM serves a whole run; it
+ * starts with the first call and ends with the run.
+ */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { javaFolder, javaSwitches, kafkaClassPath } from './kafka-jars.ts'
+
+export type Isolation = 'read_uncommitted' | 'read_committed'
+
+/** A record as the Java consumer gives it; keys, values and header values as base64, null as null. */
+export type ConsumedRecord = [
+  offset: number,
+  timestamp: number,
+  timestampType: string,
+  key: string | null,
+  value: string | null,
+  headers: [name: string, value: string | null][],
+]
+
+export interface Consumed {
+  startOffset: number
+  /** End of what the isolation level sees. */
+  endOffset: number
+  records: ConsumedRecord[]
+}
+
+export type ProducedRecord = [
+  timestamp: number,
+  key: string | null,
+  value: string | null,
+  headers: [name: string, value: string | null][],
+]
+
+export interface ProduceOptions {
+  readonly config?: Readonly<Record<string, string>>
+  readonly transaction?: 'commit' | 'abort'
+}
+
+/** A topic of one partition on a server. */
+export interface TopicAt {
+  readonly server: string
+  readonly topic: string
+}
+
+class KafkaPeer {
+  #child: ChildProcessWithoutNullStreams | undefined
+  #answers: AsyncIterator<string> | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #errors = ''
+
+  /** Output of the dump tool. */
+  async dump(...args: string[]): Promise<string> {
+    return ((await this.#ask({ do: 'dump', args })) as { output: string }).output
+  }
+
+  async createTopic(at: TopicAt, config: Readonly<Record<string, string>> = {}): Promise<string> {
+    return ((await this.#ask({ do: 'createTopic', ...at, config })) as { topicId: string }).topicId
+  }
+
+  async deleteTopic(at: TopicAt): Promise<void> {
+    await this.#ask({ do: 'deleteTopic', ...at })
+  }
+
+  async deleteRecords(at: TopicAt, before: number): Promise<void> {
+    await this.#ask({ do: 'deleteRecords', ...at, before })
+  }
+
+  async consume(at: TopicAt, isolation: Isolation = 'read_uncommitted'): Promise<Consumed> {
+    return (await this.#ask({ do: 'consume', ...at, isolation })) as Consumed
+  }
+
+  async offsetsForTimestamps(
+    at: TopicAt,
+    timestamps: number[],
+  ): Promise<([offset: number, timestamp: number] | null)[]> {
+    const answer = await this.#ask({ do: 'offsetForTimestamp', ...at, timestamps })
+    return (answer as { found: ([number, number] | null)[] }).found
+  }
+
+  /** Offsets of the records. */
+  async produce(at: TopicAt, records: readonly ProducedRecord[], options: ProduceOptions = {}): Promise<number[]> {
+    return ((await this.#ask({ do: 'produce', ...at, records, ...options })) as { offsets: number[] }).offsets
+  }
+
+  async close(): Promise<void> {
+    const child = this.#child
+    if (child === undefined) return
+    this.#child = undefined
+    const ended = once(child, 'exit')
+    child.stdin.end()
+    const limit = setTimeout(() => child.kill('SIGKILL'), 10_000)
+    await ended
+    clearTimeout(limit)
+  }
+
+  /** One question at a time: the answers have no numbers. */
+  #ask(question: object): Promise<unknown> {
+    const answer = this.#turn.then(() => this.#exchange(question))
+    this.#turn = answer.catch(() => {})
+    return answer
+  }
+
+  async #exchange(question: object): Promise<unknown> {
+    if (this.#child === undefined) await this.#start()
+    this.#child!.stdin.write(`${JSON.stringify(question)}\n`)
+    const { value, done } = await this.#answers!.next()
+    if (done) throw new Error(`The Java side ended: ${this.#errors}`)
+    const answer = JSON.parse(value) as { error?: string }
+    if (answer.error !== undefined) throw new Error(`${JSON.stringify(question).slice(0, 200)}: ${answer.error}`)
+    return answer
+  }
+
+  async #start(): Promise<void> {
+    const args = [...javaSwitches, '-cp', await kafkaClassPath(), join(javaFolder, 'KafkaPeer.java')]
+    const child = spawn('java', args, { stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = child
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.#errors = (this.#errors + text).slice(-4000)
+    })
+    this.#answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
+  }
+}
+
+export const kafkaPeer = new KafkaPeer()
+
+// A hook of the whole run, whichever files of it are loaded.
+after(() => kafkaPeer.close())
