@@ -223,7 +223,7 @@ class Recovery {
   /** Checks from the start of the scan to the end of the log; answers the active segment, ready for appends. */
   #scanFrom(start: ScanStart): Segment {
     const { allowGaps } = this.#request
-    const flags = ScanFlag.rebuildIndexes | ScanFlag.checkRecords | (allowGaps ? ScanFlag.allowGaps : 0)
+    const flags = ScanFlag.rebuildIndexes | (allowGaps ? ScanFlag.allowGaps : 0)
     for (let index = start.index; index < this.#bases.length; index++) {
       const size = this.#disk.stat(this.#path(this.#bases[index]!, 'log'))?.size ?? 0
       this.#totalBytes += index === start.index ? size - start.position : size
