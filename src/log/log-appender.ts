@@ -190,6 +190,8 @@ export class LogAppender {
     this.#seal().catch(() => {})
     this.#rollSegment = this.#describeActive()
     this.filesChanged()
+    const snapshot = this.#mark().producers
+    if (snapshot !== null) this.#checkpoints.keep(snapshot)
     this.checkpoint()
   }
 

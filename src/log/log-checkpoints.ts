@@ -11,6 +11,11 @@ interface PrefixCrc {
   crc: number
 }
 
+export interface ProducerSnapshotFile {
+  readonly path: string
+  readonly content: Uint8Array
+}
+
 export interface CheckpointMark {
   /** The active segment at the mark. */
   readonly segment: Segment
@@ -18,7 +23,7 @@ export interface CheckpointMark {
   /** The log end at the mark. */
   readonly recoveryPoint: number
   /** The snapshot of the producers as they were at the mark; an existing file of that name is the same. Null while the log is empty. */
-  readonly producers: { readonly path: string; readonly content: Uint8Array } | null
+  readonly producers: ProducerSnapshotFile | null
 }
 
 /**
@@ -33,6 +38,8 @@ export class LogCheckpoints {
   readonly #location: LogLocation
   #running: Promise<void> | null = null
   #next: (() => Promise<void>) | null = null
+  /** One per roll since the last write. */
+  readonly #snapshots: ProducerSnapshotFile[] = []
   /** Segment that the checksums below speak of. */
   #crcBase = -1
   #index: PrefixCrc = { bytes: 0, crc: 0 }
@@ -60,6 +67,11 @@ export class LogCheckpoints {
     while (this.#running !== null) await this.#running.catch(() => {})
   }
 
+  /** Keeps a snapshot for the next write: a roll's is needed even when a later recovery point takes the roll's place. */
+  keep(snapshot: ProducerSnapshotFile): void {
+    this.#snapshots.push(snapshot)
+  }
+
   /** Enters that everything below the mark is on disk, the indexes of its segment included. */
   async write(mark: CheckpointMark, logStartOffset: number): Promise<void> {
     const { segment, stats, recoveryPoint } = mark
@@ -68,10 +80,12 @@ export class LogCheckpoints {
       this.#index = { bytes: 0, crc: 0 }
       this.#timeIndex = { bytes: 0, crc: 0 }
     }
-    const { disk } = this.#root
-    const { producers } = mark
-    if (producers !== null && disk.stat(producers.path) === null)
-      await disk.replaceFileLater(producers.path, producers.content)
+    if (mark.producers !== null) this.keep(mark.producers)
+    for (const snapshot of this.#snapshots.splice(0)) {
+      if (this.#root.disk.stat(snapshot.path) === null) {
+        await this.#root.disk.replaceFileLater(snapshot.path, snapshot.content)
+      }
+    }
     this.#root.put({
       name: this.#location.logName,
       recoveryPoint,
@@ -91,6 +105,7 @@ export class LogCheckpoints {
 
   /** Enters, durably, that nothing from `offset` on may be trusted any more: its segment is about to be exchanged. */
   async rewind(offset: number, logStartOffset: number): Promise<void> {
+    this.#snapshots.length = 0
     this.#crcBase = -1
     this.#root.put(untrustedFrom(this.#location.logName, offset, logStartOffset))
     await this.#root.write()

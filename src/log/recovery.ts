@@ -98,11 +98,18 @@ class Recovery {
     const hadEpochs = this.#state.loadEpochs(logger)
     const start = this.#startOfScan()
     const epochsBefore = hadEpochs ? JSON.stringify(this.#state.epochs.entries) : ''
-    this.#replayBelow(start, hadEpochs)
+    // The scan begins at an index entry a little below the recovery point, which has a snapshot of its own.
+    const snapshotOffset = this.#state.loadProducers(Math.max(start.offset, checkpoint?.recoveryPoint ?? 0), logger)
+    this.#replayBelow(start, hadEpochs, snapshotOffset)
     // An epoch that began where the scan begins stays: perhaps nothing was written in it.
     this.#state.epochs.truncateFromEnd(start.offset + 1)
-    const active = this.#scanFrom(start)
-    const logEndOffset = active.stats().nextOffset
+    const active = this.#scanFrom(start, snapshotOffset)
+    const { nextOffset: logEndOffset, endPosition } = active.stats()
+    if (logEndOffset < snapshotOffset) {
+      // The log was cut below the snapshot: producers are as an older one, and the batches that are left, have them.
+      const end = { index: this.#bases.length - 1, position: endPosition, offset: logEndOffset }
+      this.#replayBelow(end, true, this.#state.loadProducers(logEndOffset, logger))
+    }
     this.#state.epochs.truncateFromEnd(logEndOffset + 1)
     const logStartOffset = Math.min(Math.max(this.#bases[0]!, checkpoint?.logStartOffset ?? 0), logEndOffset)
     this.#state.epochs.truncateFromStart(logStartOffset)
@@ -194,11 +201,9 @@ class Recovery {
   }
 
   /** Replays what derived state needs of the log below the start of the scan, without checking or changing it. */
-  #replayBelow(start: ScanStart, hadEpochs: boolean): void {
-    const { logger } = this.#request
-    const snapshotOffset = this.#state.loadProducers(start.offset, logger)
+  #replayBelow(start: ScanStart, hadEpochs: boolean, snapshotOffset: number): void {
     let from = hadEpochs ? snapshotOffset : -1
-    if (from === start.offset) return
+    if (from >= start.offset) return
     from = Math.max(from, this.#bases[0]!)
     for (
       let index = Math.max(
@@ -221,7 +226,7 @@ class Recovery {
   }
 
   /** Checks from the start of the scan to the end of the log; answers the active segment, ready for appends. */
-  #scanFrom(start: ScanStart): Segment {
+  #scanFrom(start: ScanStart, snapshotOffset: number): Segment {
     const { allowGaps } = this.#request
     const flags = ScanFlag.rebuildIndexes | (allowGaps ? ScanFlag.allowGaps : 0)
     for (let index = start.index; index < this.#bases.length; index++) {
@@ -234,8 +239,8 @@ class Recovery {
       const base = this.#bases[index]!
       const last = index === this.#bases.length - 1
       const segment = this.#open(base, 'write', last ? this.#request.tail : null)
-      this.#state.resetAborted(base, offset)
-      const end = this.#scanSegment(segment, position, offset, flags, -1, -1)
+      this.#state.resetAborted(base, Math.max(offset, snapshotOffset))
+      const end = this.#scanSegment(segment, position, offset, flags, -1, snapshotOffset)
       const next = this.#bases[index + 1]
       const follows = next === undefined || next === end.offset || (allowGaps && next > end.offset)
       if (end.stop === ScanStop.damage || !follows) {
