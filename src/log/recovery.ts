@@ -193,11 +193,21 @@ class Recovery {
     if (checkpoint.indexEntries === 0 || !this.#indexesAreAsFlushed(base, checkpoint)) return null
     const content = this.#disk.readFile(this.#path(base, 'index'))!
     const view = new DataView(content.buffer, content.byteOffset, content.byteLength)
-    const position = view.getInt32((checkpoint.indexEntries - 1) * indexEntryBytes + 4)
+    const entryAt = (checkpoint.indexEntries - 1) * indexEntryBytes
+    const lastOffset = base + view.getInt32(entryAt)
+    const position = view.getInt32(entryAt + 4)
     if (position >= checkpoint.segmentPosition) return null
-    // The entry names the batch's last offset; scanning tells the base offset, which only has to be at least this.
-    const previous = checkpoint.indexEntries > 1 ? view.getInt32((checkpoint.indexEntries - 2) * indexEntryBytes) : -1
-    return { position, offset: base + previous + 1 }
+    // The entry names its batch's last offset; only the batch itself tells where it begins.
+    const segment = this.#open(base, 'read', null)
+    try {
+      const batch = readFirstBatch(segment, lastOffset)
+      return batch?.position === position ? { position, offset: batch.baseOffset } : null
+    } catch (failure) {
+      if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return null
+      throw failure
+    } finally {
+      segment.close()
+    }
   }
 
   /** Replays what derived state needs of the log below the start of the scan, without checking or changing it. */
