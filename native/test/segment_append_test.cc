@@ -371,5 +371,24 @@ TEST_P(SegmentAppendTest, AnyFailingCallLeavesWholeAppendsOnly) {
   }
 }
 
+// A write that got half way before it failed: the half holds a whole good batch, which nobody was told of.
+TEST_P(SegmentAppendTest, HalfAWriteIsTakenBack) {
+  if (!memory_ || backend() != SegmentBackend::kPwrite) GTEST_SKIP() << "one pwrite per append, on a disk to fail";
+  FaultyKernel shortens(*memory_), fails(static_cast<Kernel&>(shortens));
+  const Bytes small = make_batch({}), large = make_batch({.value_bytes = 1000});
+  std::shared_ptr<Segment> segment;
+  EXPECT_OK(Segment::open(fails, options(SegmentMode::kCreate), &segment));
+  must_append(*segment, small);
+  const CallSet pwrite = CallSet{1} << static_cast<unsigned>(Call::kPwrite);
+  shortens.arm({.at = 1, .kind = FaultKind::kShort, .calls = pwrite});
+  fails.arm({.at = 2, .kind = FaultKind::kError, .error_number = EIO, .calls = pwrite});
+  AppendResult result;
+  EXPECT_EQ(append(*segment, join({small, large}), &result).code, Code::kIo);
+  EXPECT_EQ(fails.injected(), 1u);
+  segment.reset();
+  segment = open(options(SegmentMode::kWrite));
+  EXPECT_EQ(recover(*segment).next_offset, 1);
+}
+
 }  // namespace
 }  // namespace varve::test

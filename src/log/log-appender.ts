@@ -8,7 +8,14 @@ import type { LogRoot } from '../storage/log-root.ts'
 import { AppendFlag, FlushFlag, Segment, type SegmentOptions } from '../storage/segment.ts'
 import { flushSegments } from '../storage/segment-jobs.ts'
 import type { TailSlot } from '../storage/tails.ts'
-import { type AppendLimits, type AppendOrigin, type AppendState, makeAppendPlan, planAppend } from './append-plan.ts'
+import {
+  type AppendLimits,
+  type AppendOrigin,
+  type AppendPlan,
+  type AppendState,
+  makeAppendPlan,
+  planAppend,
+} from './append-plan.ts'
 import { noProducerId } from './batch-fields.ts'
 import { type Appendable, BatchInput } from './batch-input.ts'
 import type { DerivedState } from './derived-state.ts'
@@ -55,11 +62,8 @@ export class LogAppender {
   readonly #list: SegmentList
   readonly #onAppended: () => void
   readonly #checkpoints: LogCheckpoints
-  readonly #input = new BatchInput()
-  readonly #plan = makeAppendPlan()
-  readonly #limits: AppendLimits
-  readonly #rollLimits: RollLimits
-  readonly #request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
+  /** Made by the first append: an idle log costs little memory. */
+  #workspace: Workspace | null = null
   #derived!: DerivedState
   #active!: Segment
   #state!: AppendState
@@ -85,24 +89,13 @@ export class LogAppender {
 
   /** @param onAppended Called after every append, once its records may be read. */
   constructor(parts: AppenderParts, list: SegmentList, onAppended: () => void) {
-    const { settings, clock, location, root, logger } = parts
+    const { clock, location, root, logger } = parts
     this.#parts = parts
     this.#folder = location.folder
     this.#disk = root.disk
     this.#list = list
     this.#onAppended = onAppended
     this.#nowMs = clock.wallMs()
-    this.#limits = {
-      maxBatchBytes: settings.maxMessageBytes,
-      appendTime: settings.messageTimestampType === 'LogAppendTime',
-      timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
-      timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
-    }
-    this.#rollLimits = {
-      segmentBytes: parts.segmentOptions.segmentBytes,
-      segmentMs: settings.segmentMs,
-      segmentIndexBytes: settings.segmentIndexBytes,
-    }
     this.#checkpoints = new LogCheckpoints(root, location)
     this.commits = new GroupCommit({
       logEndOffset: () => this.logEndOffset,
@@ -166,13 +159,15 @@ export class LogAppender {
 
   /** See `Log.append`. */
   append(appendable: Appendable, origin: AppendOrigin): AppendResult {
-    const input = this.#input.load(appendable)
-    const plan = this.#planAppend(input, origin)
+    this.#workspace ??= new Workspace(this.#parts)
+    const workspace = this.#workspace
+    const input = workspace.input.load(appendable)
+    const plan = this.#planAppend(workspace, origin)
     const { baseOffset, lastOffset } = plan
     if (plan.outcome === 'duplicate') return { baseOffset, lastOffset }
-    if (rollReason(this.#rollLimits, this.#rollSegment, plan, this.#nowMs) !== undefined) this.roll()
-    this.#write(input, origin)
-    this.#appended(input, plan.producers)
+    if (rollReason(workspace.rollLimits, this.#rollSegment, plan, this.#nowMs) !== undefined) this.roll()
+    this.#write(workspace, origin)
+    this.#appended(input, plan)
     return { baseOffset, lastOffset }
   }
 
@@ -195,25 +190,24 @@ export class LogAppender {
     this.checkpoint()
   }
 
-  #planAppend(input: BatchInput, origin: AppendOrigin): ReturnType<typeof makeAppendPlan> {
+  #planAppend({ input, plan, limits }: Workspace, origin: AppendOrigin): AppendPlan {
     const { batches } = input
     const first = batches[0]!
     // One look at the clock costs as much as the rest of the plan: only when a record is ahead of the last look.
-    if (this.#limits.appendTime || first.maxTimestamp > this.#nowMs || first.maxTimestamp < 0) {
+    if (limits.appendTime || first.maxTimestamp > this.#nowMs || first.maxTimestamp < 0) {
       this.#nowMs = this.#parts.clock.wallMs()
     }
-    const plan = planAppend(this.#plan, batches, origin, this.#state, this.#limits, this.#nowMs)
+    planAppend(plan, batches, origin, this.#state, limits, this.#nowMs)
     if (plan.outcome === 'error') throw plan.error!
     return plan
   }
 
-  #write(input: BatchInput, origin: AppendOrigin): void {
-    const request = this.#request
-    request.baseOffset = this.#plan.baseOffset
+  #write({ input, plan, limits, request }: Workspace, origin: AppendOrigin): void {
+    request.baseOffset = plan.baseOffset
     request.leaderEpoch = this.#state.leaderEpoch
     request.flags = input.flags | (origin === 'replica' ? AppendFlag.keepOffsets : 0)
-    request.appendTimestamp = this.#plan.appendTimestamp
-    request.maxBatchBytes = origin === 'replica' ? 0 : this.#limits.maxBatchBytes
+    request.appendTimestamp = plan.appendTimestamp
+    request.maxBatchBytes = origin === 'replica' ? 0 : limits.maxBatchBytes
     let status = this.#active.append(request, input)
     if (status !== 0 && this.#active.codeOf(status) === 'VARVE_SEGMENT_FULL') {
       this.roll()
@@ -231,20 +225,19 @@ export class LogAppender {
     })
   }
 
-  #appended(input: BatchInput, producers: boolean): void {
-    const { batches } = input
+  #appended({ batches }: BatchInput, plan: AppendPlan): void {
     const segment = this.#rollSegment
     if (segment.sizeBytes === 0) segment.firstMaxTimestamp = batches[0]!.maxTimestamp
     segment.sizeBytes = this.#active.appendedEndPosition
     const watchers = this.#active.watchers
-    this.#state.logEndOffset = this.#plan.lastOffset + 1
+    this.#state.logEndOffset = plan.lastOffset + 1
     // Epochs rise, so the last batch has the latest one of this append (a replica's append may bring several).
     const lastEpoch = batches[batches.length - 1]!.leaderEpoch
-    if (producers || lastEpoch !== this.#derived.epochs.latestEpoch) this.#derive(batches)
+    if (plan.producers || lastEpoch !== this.#derived.epochs.latestEpoch) this.#derive(batches)
     if (watchers > 0) this.#wakeSoon()
     this.#onAppended()
     if (segment.sizeBytes >= this.#prepareAtBytes) this.#prepareNext()
-    this.#bytesSinceCheckpoint += this.#plan.sizeBytes
+    this.#bytesSinceCheckpoint += plan.sizeBytes
     if (this.#bytesSinceCheckpoint >= this.#parts.settings.checkpointIntervalBytes) this.checkpoint()
   }
 
@@ -414,7 +407,7 @@ export class LogAppender {
 
   #describeActive(): RollSegment {
     const stats = this.#active.stats()
-    this.#prepareAtBytes = this.#rollLimits.segmentBytes * prepareNextAtShare
+    this.#prepareAtBytes = this.#parts.segmentOptions.segmentBytes * prepareNextAtShare
     return {
       baseOffset: this.#active.baseOffset,
       sizeBytes: stats.endPosition,
@@ -423,6 +416,29 @@ export class LogAppender {
       // A full index answers VARVE_SEGMENT_FULL: the segment counts its own entries.
       indexEntries: 0,
       timeIndexEntries: 0,
+    }
+  }
+}
+
+/** What appending works with: filled anew by every append, so that a steady stream of them allocates nothing here. */
+class Workspace {
+  readonly input = new BatchInput()
+  readonly plan = makeAppendPlan()
+  readonly request = { baseOffset: 0, leaderEpoch: 0, flags: 0, appendTimestamp: -1, maxBatchBytes: 0 }
+  readonly limits: AppendLimits
+  readonly rollLimits: RollLimits
+
+  constructor({ settings, segmentOptions }: AppenderParts) {
+    this.limits = {
+      maxBatchBytes: settings.maxMessageBytes,
+      appendTime: settings.messageTimestampType === 'LogAppendTime',
+      timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
+      timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
+    }
+    this.rollLimits = {
+      segmentBytes: segmentOptions.segmentBytes,
+      segmentMs: settings.segmentMs,
+      segmentIndexBytes: settings.segmentIndexBytes,
     }
   }
 }

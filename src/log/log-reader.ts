@@ -13,7 +13,7 @@ import { type FollowOptions, follow } from './follow.ts'
 import type { ReadRequest } from './log.ts'
 import { SegmentList } from './segment-list.ts'
 import type { ReadBounds, Slab } from './slab.ts'
-import { SlabReader, slabBytes } from './slab-reader.ts'
+import { SlabReader, type SlabRequest, slabBytes } from './slab-reader.ts'
 import { lookUpTimestamp, type TimestampedOffset } from './timestamp-lookup.ts'
 import { ViewReader } from './view-reader.ts'
 
@@ -121,9 +121,15 @@ export class LogReader {
    * @returns Batches in memory that belongs to the caller; none when `offset` is the log end.
    * @throws VARVE_OFFSET_OUT_OF_RANGE (the log start may have moved past it), VARVE_CORRUPT, VARVE_CLOSED.
    */
-  read(offset: number, request: Pick<ReadRequest, 'maxBytes' | 'control' | 'views'> = {}): BatchRun {
-    const { maxBytes = slabBytes, control = false, views = false } = request
-    return new BatchRun(this.#readSlab(offset, maxBytes, views), { codecs: this.#parts.codecs, control, aborted: null })
+  read(offset: number, request: Omit<ReadRequest, 'isolation'> = {}): BatchRun {
+    const { into = null, control = false } = request
+    const { maxBytes = into?.byteLength ?? slabBytes } = request
+    const views = request.views && this.#parts.disk.addon.features.externalBuffers ? this.#views : null
+    return new BatchRun(this.#readSlab(offset, { maxBytes, into, views }), {
+      codecs: this.#parts.codecs,
+      control,
+      aborted: null,
+    })
   }
 
   /** The first record, in offset order, whose timestamp is at or above `timestamp` (ms); null when there is none. */
@@ -132,17 +138,16 @@ export class LogReader {
     return lookUpTimestamp(this.#list, timestamp, this.#bounds(), this.#parts.codecs)
   }
 
-  #readSlab(offset: number, maxBytes: number, wantsViews: boolean): Slab {
+  #readSlab(offset: number, request: SlabRequest): Slab {
     if (offset >= this.#logEndOffset || this.#closed) this.refresh()
-    const views = wantsViews && this.#parts.disk.addon.features.externalBuffers ? this.#views : null
     try {
-      return this.#slabs.read(offset, maxBytes, this.#bounds(), views)
+      return this.#slabs.read(offset, request, this.#bounds())
     } catch (failure) {
       // A segment that retention or truncation has taken away since the list was read.
       if (!(failure instanceof VarveError) || failure.code !== 'VARVE_NOT_FOUND') throw failure
       this.#seenGeneration = -1
       this.refresh()
-      return this.#slabs.read(offset, maxBytes, this.#bounds(), views)
+      return this.#slabs.read(offset, request, this.#bounds())
     }
   }
 

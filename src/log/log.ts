@@ -52,6 +52,11 @@ export interface ReadRequest {
    * segment is always copied, and so is everything where the platform refuses external buffers. Default false.
    */
   readonly views?: boolean
+  /**
+   * Memory to read into, used again for read after read: saves the page faults of fresh memory, which cost more than the
+   * copy. The batches, keys and values of a read then change with the next one that uses the same memory.
+   */
+  readonly into?: Uint8Array
   /** Also answer transaction markers, which are no data of anybody's. Default false. */
   readonly control?: boolean
 }
@@ -89,8 +94,9 @@ export class Log {
   readonly #list: SegmentList
   readonly #appender: LogAppender
   readonly #slabs: SlabReader
-  readonly #waiters: EndWaiters
-  readonly #removal: SegmentRemoval
+  /** Made when somebody first waits, or something is first deleted: an idle log costs little memory. */
+  #waiters: EndWaiters | null = null
+  #removal: SegmentRemoval | null = null
   readonly #retentionClock: RetentionClock
   /** Made when somebody first asks for views. */
   #views: ViewReader | null = null
@@ -111,11 +117,9 @@ export class Log {
       Segment.open(root.disk, { ...segmentOptions, folder, baseOffset, mode: 'read', tail: null }),
     )
     this.#slabs = new SlabReader(this.#list)
-    this.#waiters = new EndWaiters(clock)
-    this.#removal = new SegmentRemoval(root.disk, clock, logger, settings.fileDeleteDelayMs)
     this.#retentionClock = new RetentionClock(clock.wallMs(), clock.monotonicMs())
     this.#appender = new LogAppender(parts, this.#list, () => {
-      if (this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
+      if (this.#waiters !== null && this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
       if (settings.durability === 'interval') this.#appender.flushSoon()
     })
     this.#appender.adopt(parts.recover())
@@ -230,11 +234,12 @@ export class Log {
    */
   read(offset: number, request: ReadRequest = {}): BatchRun {
     this.#checkOpen()
-    const { maxBytes = slabBytes, isolation = 'read_uncommitted', control = false, views = false } = request
+    const { isolation = 'read_uncommitted', control = false, views = false, into = null } = request
+    const { maxBytes = into?.byteLength ?? slabBytes } = request
     const committed = isolation === 'read_committed'
     const { codecs } = this.#parts
     const bounds = this.#bounds(committed ? Math.max(offset, this.lastStableOffset) : this.logEndOffset)
-    const slab = this.#slabs.read(offset, maxBytes, bounds, views ? this.#viewReader() : null)
+    const slab = this.#slabs.read(offset, { maxBytes, into, views: views ? this.#viewReader() : null }, bounds)
     if (!committed) return new BatchRun(slab, { codecs, control, aborted: null })
     const bases = this.#list.baseOffsets().slice(Math.max(0, this.#list.indexFor(offset)))
     const aborted = this.#appender.derived.abortedBetween(bases, offset, slab.nextOffset)
@@ -253,7 +258,9 @@ export class Log {
   /** Resolves true once there is something to read at `offset`, false after the timeout or when the log is closed. */
   async waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
     this.#checkOpen()
-    return offset < this.logEndOffset ? true : this.#waiters.wait(offset, options)
+    if (offset < this.logEndOffset) return true
+    this.#waiters ??= new EndWaiters(this.#clock)
+    return this.#waiters.wait(offset, options)
   }
 
   /** Yields what is there from an offset on, then what comes: see `FollowOptions`. */
@@ -310,7 +317,7 @@ export class Log {
     if (count === 0) return 0
     if (plan.rollFirst) this.#appender.roll()
     for (const base of this.#list.remove(0, count)) {
-      this.#removeFiles(base)
+      this.#removeOnceSealed(base)
       derived.forgetAborted(base)
     }
     this.#forgetPlaces()
@@ -320,8 +327,8 @@ export class Log {
   }
 
   /** Takes away a segment's files; only once its helper is done, where one is still sealing it and would make them anew. */
-  #removeFiles(baseOffset: number): void {
-    const remove = (): void => this.#removal.remove(this.folder, baseOffset)
+  #removeOnceSealed(baseOffset: number): void {
+    const remove = (): void => this.#remove(baseOffset)
     const sealing = this.#appender.sealingOf(baseOffset)
     if (sealing === null) remove()
     else
@@ -350,7 +357,7 @@ export class Log {
     await this.#exchangeFiles(async () => {
       const point = truncationPoint(this.#list, offset)
       await this.#appender.rewind(point.baseOffset, this.logStartOffset)
-      const remove = (base: number): void => this.#removal.remove(this.folder, base)
+      const remove = (base: number): void => this.#remove(base)
       await truncateFiles(this.#parts.root.disk, this.folder, this.#list, point, remove)
       this.#appender.derived.removeSnapshots((at) => at > point.endOffset)
     })
@@ -364,7 +371,7 @@ export class Log {
       throw new VarveError('VARVE_INVALID_ARGUMENT', `A log cannot start at offset ${offset}.`, { details: { offset } })
     }
     await this.#exchangeFiles(async () => {
-      for (const base of [...this.#list.baseOffsets()].reverse()) this.#removal.remove(this.folder, base)
+      for (const base of [...this.#list.baseOffsets()].reverse()) this.#remove(base)
       const { derived } = this.#appender
       derived.removeSnapshots(() => true)
       derived.epochs.clear()
@@ -390,6 +397,13 @@ export class Log {
     }
     this.#exchanging = run()
     await this.#exchanging
+  }
+
+  /** Deletes the files of a segment, now by name, later in fact. */
+  #remove(baseOffset: number): void {
+    const { root, settings } = this.#parts
+    this.#removal ??= new SegmentRemoval(root.disk, this.#clock, this.#logger, settings.fileDeleteDelayMs)
+    this.#removal.remove(this.folder, baseOffset)
   }
 
   #moveLogStart(offset: number): void {
@@ -452,7 +466,7 @@ export class Log {
 
   async #close(): Promise<void> {
     this.#retentionTimer?.cancel()
-    this.#waiters.close()
+    this.#waiters?.close()
     let clean = false
     try {
       await this.#exchanging?.catch(() => {})
@@ -464,7 +478,7 @@ export class Log {
       this.#appender.failStop('The last flush', cause)
       throw this.#appender.commits.failure
     } finally {
-      this.#removal.close()
+      this.#removal?.close()
       this.#list.close()
       this.#parts.root.close(clean)
     }

@@ -13,6 +13,15 @@ export const readBytesMax = 1024 * 1024 * 1024
 
 const nothing = Buffer.alloc(0)
 
+export interface SlabRequest {
+  /** Most bytes to answer, though never less than one whole batch. */
+  readonly maxBytes: number
+  /** Where it can, hands out views instead of copies. */
+  readonly views: ViewReader | null
+  /** Memory of the caller to read into; a batch that does not fit gets memory of its own. */
+  readonly into: Uint8Array | null
+}
+
 /**
  * Reads whole batches from several segments, remembering where it stood: a sequential reader pays no index lookup.
  * One instance serves one log or one live reader; not for use from several threads.
@@ -25,7 +34,9 @@ export class SlabReader {
   #hintOffset = -1
   #hintPosition = -1
   /** Reused while reads stay small, see `#keep`. */
-  #spare: Buffer | null = null
+  #spare: Uint8Array | null = null
+  /** What the last batch took that did not fit: the next one is likely as large, and need not be asked for twice. */
+  #neededBytes = 0
 
   constructor(list: SegmentList) {
     this.#list = list
@@ -34,18 +45,18 @@ export class SlabReader {
   /**
    * Reads from the batch that holds `offset` on; the first batch may begin below it, and comes whole even when it is
    * larger than `maxBytes`.
-   * @param views Where it can, hands out views instead of copies.
    * @throws VARVE_OFFSET_OUT_OF_RANGE below the log start or past the end; VARVE_CORRUPT with
    * `details { path, position, offset, nextGoodOffset }`.
    */
-  read(offset: number, maxBytes: number, bounds: ReadBounds, views: ViewReader | null = null): Slab {
+  read(offset: number, request: SlabRequest, bounds: ReadBounds): Slab {
+    const { maxBytes } = request
     if (!(offset >= bounds.logStartOffset && offset <= bounds.endOffset)) throw outOfRange(offset, bounds)
     if (!Number.isInteger(maxBytes) || maxBytes < 1 || maxBytes > readBytesMax) throw badMaxBytes(maxBytes)
+    if (request.into !== null && !(request.into instanceof Uint8Array)) throw badInto()
     let index = this.#list.indexFor(offset)
     if (index < 0) throw outOfRange(offset, bounds)
     for (let from = offset; from < bounds.endOffset && index < this.#list.length; index++) {
-      const slab =
-        this.#viewSegment(index, from, maxBytes, bounds, views) ?? this.#readSegment(index, from, maxBytes, bounds)
+      const slab = this.#viewSegment(index, from, request, bounds) ?? this.#readSegment(index, from, request, bounds)
       if (slab !== null) return slab
       // Nothing at or past `from` in this segment (a gap, or its end): go on in the next.
       if (index + 1 < this.#list.length) from = Math.max(from, this.#list.baseOffsetAt(index + 1))
@@ -60,55 +71,62 @@ export class SlabReader {
   }
 
   /** Sealed segments only, and only whole: a bound inside of one is the copying reader's. */
-  #viewSegment(
-    index: number,
-    offset: number,
-    maxBytes: number,
-    bounds: ReadBounds,
-    views: ViewReader | null,
-  ): Slab | null {
+  #viewSegment(index: number, offset: number, { views, maxBytes }: SlabRequest, bounds: ReadBounds): Slab | null {
     if (views === null || index + 1 >= this.#list.length) return null
     const nextBaseOffset = this.#list.baseOffsetAt(index + 1)
     if (bounds.endOffset < nextBaseOffset) return null
     return views.read(this.#list.at(index), nextBaseOffset, offset, maxBytes)
   }
 
-  #readSegment(index: number, offset: number, wantedBytes: number, bounds: ReadBounds): Slab | null {
+  #readSegment(index: number, offset: number, request: SlabRequest, bounds: ReadBounds): Slab | null {
     // With less than a batch's header the native read could not even say how much the batch needs.
-    const maxBytes = Math.max(wantedBytes, headerBytes)
+    const maxBytes = Math.max(request.maxBytes, headerBytes)
     const segment = this.#list.at(index)
     const bound = this.#bound
     bound.endPosition = segment.baseOffset === bounds.activeBaseOffset ? bounds.activeEndPosition : -1
     bound.endOffset = bounds.endOffset
     const hint = segment === this.#hintSegment && offset === this.#hintOffset ? this.#hintPosition : -1
-    let slab = this.#spare !== null && this.#spare.length >= maxBytes ? this.#spare : Buffer.allocUnsafeSlow(maxBytes)
-    let fill = segment.read(offset, slab, maxBytes, bound, hint)
+    const { into } = request
+    const given = into !== null && into.length >= headerBytes ? into : null
+    let slab = given ?? this.#memory(Math.max(maxBytes, this.#neededBytes))
+    let fill = segment.read(offset, slab, Math.min(maxBytes, slab.length), bound, hint)
     if (fill === null) {
-      slab = Buffer.allocUnsafeSlow(segment.neededBytes)
+      this.#neededBytes = segment.neededBytes
+      slab = allocate(this.#neededBytes)
       fill = segment.read(offset, slab, slab.length, bound, hint)
       if (fill === null) throw segment.failure('read')
     }
     if (fill.batchCount === 0) {
-      this.#spare = slab
+      if (slab !== into) this.#spare = slab
       return null
     }
     this.#hintSegment = segment
     this.#hintOffset = fill.nextOffset
     this.#hintPosition = fill.nextPosition
-    return { bytes: this.#keep(slab, fill.bytes), batchCount: fill.batchCount, nextOffset: fill.nextOffset }
+    const bytes = slab === into ? slab.subarray(0, fill.bytes) : this.#keep(slab, fill.bytes)
+    return { bytes, batchCount: fill.batchCount, nextOffset: fill.nextOffset }
+  }
+
+  #memory(bytes: number): Uint8Array {
+    return this.#spare !== null && this.#spare.length >= bytes ? this.#spare : allocate(bytes)
   }
 
   /** A slab that is mostly empty is copied out and used again: a follower of a slow log would pin 64 KiB for each record. */
-  #keep(slab: Buffer, bytes: number): Uint8Array {
+  #keep(slab: Uint8Array, bytes: number): Uint8Array {
     if (bytes * 4 > slab.length) {
       this.#spare = null
       return slab.subarray(0, bytes)
     }
     this.#spare = slab
-    const exact = Buffer.allocUnsafeSlow(bytes)
+    const exact = allocate(bytes)
     exact.set(slab.subarray(0, bytes))
     return exact
   }
+}
+
+/** Memory of its own, not of Node's pool, and not cleared: it is filled at once. */
+function allocate(bytes: number): Uint8Array {
+  return Buffer.allocUnsafeSlow(bytes)
 }
 
 function outOfRange(offset: number, bounds: ReadBounds): VarveError {
@@ -127,4 +145,10 @@ function badMaxBytes(maxBytes: number): VarveError {
     `maxBytes must be an integer from 1 to ${readBytesMax}, not ${String(maxBytes)}.`,
     { details: { argument: 'maxBytes' } },
   )
+}
+
+function badInto(): VarveError {
+  return new VarveError('VARVE_INVALID_ARGUMENT', 'into must be a Uint8Array: the memory to read into.', {
+    details: { argument: 'into' },
+  })
 }

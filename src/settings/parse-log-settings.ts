@@ -40,7 +40,8 @@ export function parseLogSettings(
     given.set(name, option)
     settings[name] = checkValue(option, logSettingTable[name], value)
   }
-  return Object.freeze(settings) as LogSettings
+  // Logs without settings of their own share one object: there may be ten thousand of them.
+  return given.size === 0 ? base : (Object.freeze(settings) as LogSettings)
 }
 
 /**

@@ -160,6 +160,24 @@ describe('a log', () => {
     }
   })
 
+  it('reads into memory of the caller, but for a batch that does not fit', async () => {
+    const log = await open()
+    for (let i = 0; i < 20; i++) log.append(batchOf([`value-${i}`]))
+    log.append(batchOf(['x'.repeat(5000)]))
+    const into = new Uint8Array(400)
+    const seen: string[] = []
+    let own = 0
+    for (let offset = 0; offset < 21; ) {
+      const run = log.read(offset, { into })
+      if (run.bytes.buffer !== into.buffer) own++
+      for (const batch of run) for (const record of batch) seen.push(record.text()!)
+      offset = run.nextOffset
+    }
+    assert.deepEqual(seen, [...Array.from({ length: 20 }, (_, i) => `value-${i}`), 'x'.repeat(5000)])
+    assert.equal(own, 1)
+    assert.throws(() => log.read(0, { into: [] as unknown as Uint8Array }), { code: 'VARVE_INVALID_ARGUMENT' })
+  })
+
   it('refuses offsets outside of the log, naming its bounds', async () => {
     const log = await open()
     log.append(batchOf(['a']))

@@ -64,7 +64,13 @@ async function openVarve(folder: string, task: Task): Promise<Subject> {
 }
 
 function readAll(log: Log, mode: ReadMode): number {
-  const request = mode === 'views' ? { maxBytes: viewBytes, views: true } : { maxBytes: readBytes }
+  const request =
+    mode === 'views'
+      ? { maxBytes: viewBytes, views: true }
+      : // A walk keeps nothing, so it may use the same memory again, as Chronicle does.
+        mode === 'walk'
+        ? { into: new Uint8Array(readBytes) }
+        : { maxBytes: readBytes }
   const cursor = new RecordCursor()
   let records = 0
   let bytes = 0

@@ -6,6 +6,7 @@
  * - `exit`: process.exit(0), flushes in flight
  * - `throw`: an uncaught exception, flushes in flight
  * - `idle`: finishes what is in flight and leaves everything open; it has to end by itself
+ * - `watch`: has nothing in flight but a watch; it has to end by itself too
  * - `flush`: leaves the loop with nothing but a flush to wait for, and prints when it is done
  * - `handler-throws`: the completion handler throws for the first ticket; the second has to arrive
  */
@@ -62,6 +63,10 @@ switch (plan) {
     throw new Error('thrown on purpose')
   case 'idle':
     oneTurn()
+    break
+  case 'watch':
+    native.tailRead(tails, slot)
+    native.tailWatch(tails, slot, native.cells[1]!, 60_000, 1)
     break
   case 'flush':
     native.setCompletionHandler((_ticket, status) => say(`flushed ${status}`))

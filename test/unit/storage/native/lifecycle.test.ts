@@ -89,6 +89,11 @@ describe('the addon: the end of threads and processes', () => {
     })
   }
 
+  it('a process that only watches a tail ends by itself', () => {
+    const { status, signal, stderr } = runProcess('watch')
+    assert.deepEqual([status, signal, stderr], [0, null, ''])
+  })
+
   it('a flush in flight keeps the process alive until it is done', () => {
     const { status, stdout, stderr } = runProcess('flush')
     assert.deepEqual([status, stdout, stderr], [0, 'flushed 0\n', ''])
@@ -113,7 +118,7 @@ describe('the addon: the end of threads and processes', () => {
   })
 
   it('windows that nobody holds any more give their maps back', async function () {
-    if (!native.features.externalBuffers || process.platform !== 'linux') this.skip()
+    if (process.platform !== 'linux') this.skip()
     const { readFileSync } = await import('node:fs')
     const path = newFolder()
     const segment = opened(system, path)
@@ -134,7 +139,8 @@ describe('the addon: the end of threads and processes', () => {
       native.cells.set([0, segment, 0, bytes.length])
       held.push(native.segmentWindow())
     }
-    assert.equal(mapped(), before + 20)
+    // Where external buffers are refused a window is a copy, and its map is gone at once.
+    assert.equal(mapped(), native.features.externalBuffers ? before + 20 : before)
     ok(native.segmentClose(segment))
     held.length = 0
     for (let tries = 0; tries < 50 && mapped() > before; tries++) {
