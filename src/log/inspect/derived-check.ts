@@ -145,14 +145,17 @@ export function checkTransactionIndex(
 /** Follows the leader epochs of the batches. */
 export class EpochCheck {
   readonly #file: LeaderEpochs | null
+  /** Epochs of before it may have been dropped from the file. */
+  readonly #logStartOffset: number
   readonly #fault: Fault
   #latest = noLeaderEpoch
   /** Epoch told as unknown to the file already. */
   #unknown = noLeaderEpoch
 
   /** @param entries Of `leader-epoch-checkpoint`; null when there is none that can be read. */
-  constructor(entries: readonly LeaderEpochEntry[] | null, fault: Fault) {
+  constructor(entries: readonly LeaderEpochEntry[] | null, logStartOffset: number, fault: Fault) {
     this.#file = entries === null ? null : new LeaderEpochs(entries)
+    this.#logStartOffset = logStartOffset
     this.#fault = fault
   }
 
@@ -167,7 +170,8 @@ export class EpochCheck {
       this.#unknown = leaderEpoch
     } else if (file !== null) {
       const said = file.epochFor(baseOffset)
-      if (said !== noLeaderEpoch && said !== leaderEpoch)
+      const dropped = said === noLeaderEpoch && baseOffset < this.#logStartOffset
+      if (said !== leaderEpoch && !dropped)
         this.#fault(`it says epoch ${said} for offset ${baseOffset}, the batch there has ${leaderEpoch}`, baseOffset)
     }
     this.#latest = leaderEpoch

@@ -35,7 +35,7 @@ class Entries {
     this.view = view
     const isZero = (at: number, length: number) => bytes.subarray(at, at + length).every((byte) => byte === 0)
     const whole = bytes.length - (bytes.length % entryBytes)
-    if (whole !== bytes.length && !isZero(whole, entryBytes)) {
+    if (whole !== bytes.length) {
       fault(whole, `the file ends inside an entry, ${bytes.length - whole} bytes long`)
     }
     let end = 0

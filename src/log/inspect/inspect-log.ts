@@ -138,7 +138,7 @@ class LogInspection {
     const before = this.#snapshots.get(first) ?? (first === 0 ? [] : null)
     this.#replay = new ProducerReplay(options.compacted ? null : before)
     const epochs = readEpochs(folder, findings)
-    this.#epochs = new EpochCheck(epochs, (message, offset) =>
+    this.#epochs = new EpochCheck(epochs, Math.max(first, options.checkpoint?.logStartOffset ?? 0), (message, offset) =>
       this.#findings.damage('leader-epochs', leaderEpochCheckpointName, message, { ...at(offset), onOpen: madeAnew }),
     )
   }
@@ -325,10 +325,13 @@ class LogInspection {
 
   #indexBytes(name: string, check: 'index' | 'time-index', baseOffset: number, sealed: boolean): Buffer {
     const bytes = readSmallFile(this.#folder, name)
-    if (bytes === undefined)
-      this.#findings.damage(check, name, 'it is too large for an index', this.#rebuilt(baseOffset))
-    else if (bytes === null && (sealed || this.#sizeOf(baseOffset) > 0))
-      this.#findings.damage(check, name, 'it is missing', this.#rebuilt(baseOffset))
+    const rebuilt = this.#rebuilt(baseOffset)
+    if (bytes === undefined) this.#findings.damage(check, name, 'it is too large for an index', rebuilt)
+    else if (bytes === null && (sealed || this.#sizeOf(baseOffset) > 0)) {
+      // A writer that was killed may not have come to write it yet.
+      const level = rebuilt.onOpen === undefined ? 'damage' : 'notice'
+      this.#findings.add({ level, check, file: name, message: 'it is missing', ...rebuilt })
+    }
     return bytes ?? Buffer.alloc(0)
   }
 
@@ -337,13 +340,16 @@ class LogInspection {
     if (readSmallFile(this.#folder, name) === null) return // told already
     const message = "it does not end with the segment's largest timestamp, as it must once a segment is sealed"
     // The writer may have been killed between the roll and the seal; then an open completes it.
-    if (baseOffset >= this.#start.baseOffset)
-      this.#findings.notice('time-index', name, message, this.#rebuilt(baseOffset))
-    else this.#findings.damage('time-index', name, message)
+    const rebuilt = this.#rebuilt(baseOffset)
+    if (rebuilt.onOpen === undefined) this.#findings.damage('time-index', name, message)
+    else this.#findings.notice('time-index', name, message, rebuilt)
   }
 
+  /** Of the segments that an open checks it makes the indexes anew; not where it has nothing to check. */
   #rebuilt(baseOffset: number): { onOpen?: string } {
-    return baseOffset >= this.#start.baseOffset ? { onOpen: madeAnew } : {}
+    const { baseOffset: first, position } = this.#start
+    const checks = baseOffset > first || (baseOffset === first && position < this.#sizeOf(first))
+    return checks ? { onOpen: madeAnew } : {}
   }
 
   // ---- what is derived
@@ -414,7 +420,9 @@ class LogInspection {
       else if (file !== undefined && file.kind !== 'log' && file.kind !== 'snapshot') {
         if (!this.#sizes.some(({ baseOffset }) => baseOffset === file.baseOffset))
           this.#findings.damage('folder', name, 'the segment that it belongs to is not there')
-      } else if (file === undefined && (folder || !knownNames.test(name)))
+      } else if (name.endsWith('.tmp') && !folder)
+        this.#findings.notice('folder', name, 'left behind by a write that was interrupted')
+      else if (file === undefined && (folder || !knownNames.test(name)))
         this.#findings.notice('folder', name, 'not a file of a log')
     }
     if (this.#sizes.length === 0) this.#findings.notice('folder', '.', 'there is no segment: an empty log')
@@ -496,7 +504,7 @@ class LogInspection {
 
 const progressBytes = 16 * 1024 * 1024
 /** What may stand in a log's folder beside the files of segments; the last ones where it is its own root. */
-const knownNames = /^(?:leader-epoch-checkpoint|partition\.metadata|\.lock|varve-tails|varve-checkpoint)(?:\.tmp)?$/
+const knownNames = /^(?:leader-epoch-checkpoint|partition\.metadata|\.lock|varve-tails|varve-checkpoint)$/
 
 function at(offset: number | undefined): { offset?: number } {
   return offset === undefined ? {} : { offset }
