@@ -105,7 +105,10 @@ export async function importFiles(
     }
   } catch (failure) {
     const added = log.logEndOffset - baseOffset
-    if (added > 0) process.stderr.write(`varve import: ${countOf(added, 'record')} were appended before this:\n`)
+    if (added > 0)
+      process.stderr.write(
+        `varve import: ${countOf(added, 'record')} ${added === 1 ? 'is' : 'are'} in the log, appended before this:\n`,
+      )
     throw failure
   } finally {
     bar.end()

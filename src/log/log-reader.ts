@@ -22,6 +22,9 @@ const pollMs = 100
 /** A watch ends after this long to look whether the writer still lives. */
 const watchMs = 1000
 
+/** What a reader goes by of a checkpoint. */
+export type ReaderCheckpoint = Pick<LogCheckpoint, 'logStartOffset' | 'recoveryPoint'>
+
 export interface LogReaderParts {
   readonly disk: Disk
   readonly clock: Clock
@@ -29,7 +32,7 @@ export interface LogReaderParts {
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
   readonly codecs: CompressionCodecs
   /** The last checkpoint, null for none: asked while no writer tells something newer. */
-  readonly checkpoint: () => Pick<LogCheckpoint, 'logStartOffset' | 'recoveryPoint'> | null
+  readonly checkpoint: () => ReaderCheckpoint | null
 }
 
 /**

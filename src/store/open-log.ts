@@ -6,15 +6,20 @@ import { systemClock } from '../env/node/clock.ts'
 import { compressionCodecs } from '../env/node/codecs/index.ts'
 import { VarveError } from '../errors.ts'
 import { Log } from '../log/log.ts'
-import { LogReader } from '../log/log-reader.ts'
+import { LogReader, type ReaderCheckpoint } from '../log/log-reader.ts'
 import { type RecoveredLog, type RecoveryProgress, recoverLog } from '../log/recovery.ts'
 import type { LogSettingOptions, LogSettings } from '../settings/log-settings.ts'
 import { parseLogSettings } from '../settings/parse-log-settings.ts'
 import { Disk } from '../storage/disk.ts'
+import {
+  decodeOffsetCheckpoint,
+  logStartCheckpointName,
+  recoveryPointCheckpointName,
+} from '../storage/kafka-checkpoint.ts'
 import { type LogLocation, locateLog } from '../storage/log-location.ts'
 import { LogRoot } from '../storage/log-root.ts'
 import type { SegmentOptions } from '../storage/segment.ts'
-import { type LogCheckpoint, readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
+import { readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
 
 /** How a log is opened, beside its settings. */
 export interface OpenOptions {
@@ -123,11 +128,34 @@ function openReader(disk: Disk, clock: Clock, path: string, settings: LogSetting
 }
 
 /** What the last checkpoint says, for a reader of a log that nobody writes; null when it says nothing. */
-function checkpointOf(disk: Disk, location: LogLocation): LogCheckpoint | null {
-  const bytes = disk.readFile(`${location.root}/${varveCheckpointName}`)
+function checkpointOf(disk: Disk, location: LogLocation): ReaderCheckpoint | null {
+  return ownCheckpointOf(disk, location) ?? kafkaCheckpointOf(disk, location)
+}
+
+function ownCheckpointOf(disk: Disk, { root, logName }: LogLocation): ReaderCheckpoint | null {
+  const bytes = disk.readFile(`${root}/${varveCheckpointName}`)
   if (bytes === null) return null
+  return orNullIfCorrupt(() => readCheckpoint(bytes).checkpoint.logs.find(({ name }) => name === logName) ?? null)
+}
+
+/** Of a log that varve has not written yet. Its recovery point is believed after a clean close only. */
+function kafkaCheckpointOf(disk: Disk, { root, logName }: LogLocation): ReaderCheckpoint | null {
+  if (logName === '') return null
+  const offsetIn = (file: string): number => {
+    const text = disk.readText(`${root}/${file}`)
+    const entries = text === null ? null : orNullIfCorrupt(() => decodeOffsetCheckpoint(text))
+    return entries?.find(({ topic, partition }) => `${topic}-${partition}` === logName)?.offset ?? 0
+  }
+  const closedCleanly = disk.stat(`${root}/.kafka_cleanshutdown`) !== null
+  return {
+    logStartOffset: offsetIn(logStartCheckpointName),
+    recoveryPoint: closedCleanly ? offsetIn(recoveryPointCheckpointName) : 0,
+  }
+}
+
+function orNullIfCorrupt<T>(read: () => T): T | null {
   try {
-    return readCheckpoint(bytes).checkpoint.logs.find(({ name }) => name === location.logName) ?? null
+    return read()
   } catch (failure) {
     if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return null
     throw failure
