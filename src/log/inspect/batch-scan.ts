@@ -41,7 +41,7 @@ export interface DamagedRange {
   /** Offset of the next good batch in the file; null when there is none. */
   readonly nextOffset: number | null
   readonly reason: string
-  /** False where only the records are damaged, under a good checksum: an open that checks headers passes over it. */
+  /** False where only the records are damaged, under a good checksum: an open believes the checksum. */
   readonly stopsOpen: boolean
 }
 
@@ -222,7 +222,7 @@ class BatchScan {
     const memory = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     const batch = new RecordBatch(bytes, memory, 0, bytes.length, { codecs })
     const recordFault = this.#recordFault(batch)
-    if (recordFault !== undefined) return known(recordFault, batch.compression === 'none')
+    if (recordFault !== undefined) return known(recordFault, false)
     this.#batch = batch
     return undefined
   }
