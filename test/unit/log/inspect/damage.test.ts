@@ -28,12 +28,12 @@ function bitsThatPass(folder: MemoryFolder, step: number): string[] {
 describe('an inspection', () => {
   // Steps are primes: all bits of a byte have their turn.
   for (const [partition, step] of [
-    ['txn-open-0', 5],
-    ['segments-0', 1013],
+    ['txn-open-0', 13],
+    ['segments-0', 2003],
     ['epochs-0', 211],
-    ['txn-0', 503],
+    ['txn-0', 1013],
     ['trimmed-0', 211],
-    ['codec-zstd-0', 1013],
+    ['codec-zstd-0', 2003],
   ] as const) {
     it(`finds a flipped bit, wherever it is: ${partition}`, function () {
       this.timeout(60_000)

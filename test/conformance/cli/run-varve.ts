@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** Compiled tests run from dist/test/unit/cli. */
+/** Compiled tests run from dist/test/conformance/cli. */
 export const varvePath = fileURLToPath(new URL('../../../../bin/varve.js', import.meta.url))
 
 export interface Ran {

@@ -5,8 +5,8 @@ import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { openLog } from '../../../src/doors/log.ts'
-import { temporaryFolder } from '../../conformance/temporary-folder.ts'
 import { goldenPath } from '../../golden/golden-folders.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { varve, varvePath } from './run-varve.ts'
 
 const commands = ['import', 'export', 'dump', 'verify', 'repair', 'bench', 'build']

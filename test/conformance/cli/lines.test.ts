@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { exportRecords } from '../../../src/cli/export.ts'
 import { importFiles } from '../../../src/cli/import.ts'
 import { LineSplitter } from '../../../src/cli/line-splitter.ts'
-import { temporaryFolder } from '../../conformance/temporary-folder.ts'
+import { temporaryFolder } from '../temporary-folder.ts'
 import { varve } from './run-varve.ts'
 
 /** Deterministic bytes of every value. */
