@@ -86,6 +86,20 @@ Napi::Value kernel_operations(const Napi::CallbackInfo& info) {
   return answer_number(arguments.environment(), static_cast<double>(handle->memory->operations()));
 }
 
+Napi::Value kernel_describe(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::shared_ptr<KernelHandle> handle = memory_argument(arguments);
+  int64_t operation = arguments.integer(1, "operation");
+  if (arguments.good() && static_cast<size_t>(operation) >= handle->memory->operations()) {
+    arguments.refuse(Code::kInvalidArgument, "operation");
+  }
+  if (!arguments.good()) {
+    (void)arguments.refusal();
+    return info.Env().Undefined();
+  }
+  return Napi::String::New(info.Env(), handle->memory->describe(static_cast<size_t>(operation)));
+}
+
 Napi::Value kernel_crash(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   Environment& environment = arguments.environment();
@@ -122,6 +136,7 @@ void add_kernel_calls(Environment& environment, Napi::Object exports) {
   add_function<kernel_arm>(environment, exports, "kernelArm");
   add_function<kernel_calls>(environment, exports, "kernelCalls");
   add_function<kernel_operations>(environment, exports, "kernelOperations");
+  add_function<kernel_describe>(environment, exports, "kernelDescribe");
   add_function<kernel_crash>(environment, exports, "kernelCrash");
   add_function<kernel_close>(environment, exports, "kernelClose");
 }

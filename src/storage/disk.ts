@@ -128,10 +128,10 @@ export class Disk {
     if (this.addon.remove(this.kernel, path) !== 0) this.#nullIfMissing(`remove ${path}`)
   }
 
-  /** Makes a folder and its parents; one that is there is no error. */
+  /** Makes a folder and its parents, durably; one that is there is no error. */
   makeFolder(path: string): void {
     const status = this.addon.makeFolder(this.kernel, path)
-    if (status === 0) return
+    if (status === 0) return this.#syncParent(path)
     const failure = failureOf(this.addon, `make the folder ${path}`)
     if (failure.code === 'VARVE_EXISTS' && this.stat(path)?.folder) return
     if (failure.code === 'VARVE_EXISTS') {
@@ -147,6 +147,13 @@ export class Disk {
     if (failure.code !== 'VARVE_NOT_FOUND' || parent === '' || parent === path) throw failure
     this.makeFolder(parent)
     this.#check(this.addon.makeFolder(this.kernel, path), `make the folder ${path}`)
+    this.#syncParent(path)
+  }
+
+  /** A new folder is an entry of its parent's: without this a power cut takes it away with all that was flushed in it. */
+  #syncParent(path: string): void {
+    const slash = path.lastIndexOf('/')
+    this.syncFolder(slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash))
   }
 
   removeFolder(path: string): void {
@@ -163,8 +170,12 @@ export class Disk {
     this.#check(this.addon.syncFolder(this.kernel, path), `flush the folder ${path}`)
   }
 
-  /** Removes files on a helper thread, because freeing a large file takes milliseconds. Missing ones are no error. */
-  removeLater(paths: string[]): Promise<void> {
+  /** Removes files on a helper thread, because freeing a large file takes milliseconds. Missing ones are no error. On a simulated disk it is done at once, so that a run can be repeated exactly. */
+  async removeLater(paths: string[]): Promise<void> {
+    if (this.simulated) {
+      for (const path of paths) this.remove(path)
+      return
+    }
     return this.runJob(`remove ${paths[0]}`, (ticket) => this.addon.removeFiles(this.kernel, paths, ticket))
   }
 

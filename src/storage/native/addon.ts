@@ -49,6 +49,8 @@ export interface Addon {
   kernelCalls(kernel: number): number
   /** A memory kernel's recorded mutating operations so far. */
   kernelOperations(kernel: number): number
+  /** One line about a recorded operation, for the report of a failed test. */
+  kernelDescribe(kernel: number, operation: number): string | undefined
   /** A new memory kernel that holds one legal state after a power cut just before operation `at`: see native/file/memory_kernel.h. `mode` 0 = everything unsynced lost, 1 = everything kept, 2 = sampled by `seed`. */
   kernelCrash(kernel: number, at: number, mode: number, seed: number): number
   kernelClose(kernel: number): number
