@@ -19,8 +19,8 @@ import { StillClock } from './still-clock.ts'
 import { readStoredLog, type StoredLog, storedBatches } from './stored-log.ts'
 import { folder, settle, startMs, Workload } from './workload.ts'
 
-const statesPerScript = 1000
-const stepsPerScript = 60
+const statesPerScript = 1200
+const stepsPerScript = 30
 /** Lost, kept, and two samples of each prefix. */
 const statesPerPrefix = 4
 const kept = 1
