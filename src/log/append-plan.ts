@@ -27,6 +27,8 @@ export interface AppendLimits {
   timestampBeforeMaxMs: number
   /** `message.timestamp.after.max.ms` */
   timestampAfterMaxMs: number
+  /** `cleanup.policy` has `compact`: a replica's batches may leave out offsets. */
+  allowGaps: boolean
 }
 
 /** The log as it stands. */
@@ -106,7 +108,7 @@ export function planAppend(
   for (let i = 0; i < batches.length; i += 1) {
     const batch = batches[i]!
     if (origin === 'replica') {
-      const fault = faultOfReplica(batch, nextOffset)
+      const fault = faultOfReplica(batch, nextOffset, limits.allowGaps)
       if (fault !== undefined) return fail(plan, i, fault)
       if (i === 0) plan.baseOffset = batch.baseOffset
     } else {
@@ -184,9 +186,14 @@ function faultOfProducer(batch: ProducerBatch): Fault | undefined {
 }
 
 /** Compaction leaves gaps, and batches with fewer records than offsets: only order is asked of a leader's batches. */
-function faultOfReplica(batch: ProducerBatch, nextOffset: number): Fault | undefined {
+function faultOfReplica(batch: ProducerBatch, nextOffset: number, allowGaps: boolean): Fault | undefined {
   if (!(batch.baseOffset >= nextOffset))
     return invalid(`its base offset ${batch.baseOffset} is below the next offset ${nextOffset}`)
+  // Without compaction nothing leaves offsets out. Opening the log after a crash would cut it at such a place.
+  if (batch.baseOffset > nextOffset && !allowGaps)
+    return invalid(
+      `its base offset ${batch.baseOffset} is not the next offset ${nextOffset}, and the log is not compacted`,
+    )
   if (batch.lastOffsetDelta < 0) return invalid(`its last offset delta ${batch.lastOffsetDelta} is negative`)
   return undefined
 }

@@ -6,10 +6,11 @@
 // operations kept (native/file/disk_state.h says which states are legal). Each state is opened, judged by the history of
 // what had been promised by then, appended to with batches as large as those that were cut, crashed once more (also
 // while it was being opened) and opened again.
-import { Disk } from '../../src/storage/disk.ts'
-import { addon } from '../../src/storage/native/loader.ts'
+
 import { BatchBuilder } from '../../src/doors/record.ts'
 import type { Log } from '../../src/log/log.ts'
+import { Disk } from '../../src/storage/disk.ts'
+import { addon } from '../../src/storage/native/loader.ts'
 import { openLog } from '../../src/store/open-log.ts'
 import { derivedDifference } from './derived-files.ts'
 import { type Lineage, LogHistory } from './log-history.ts'
@@ -61,7 +62,11 @@ function appendAlike(log: Log, lineage: Lineage, random: Random): void {
     for (let i = 0; i < count - 1; i++) probe.add({ value: '', timestamp: startMs })
     // The last record fills the batch up to the size of the one that stood here.
     let value = Math.max(0, sizeBytes - 61 - (count - 1) * 7 - 10)
-    while (value > 0 && 61 + 0 * value + probe.sizeOf({ value: 'x'.repeat(value), timestamp: startMs }) + (count - 1) * 7 > sizeBytes) value--
+    while (
+      value > 0 &&
+      61 + 0 * value + probe.sizeOf({ value: 'x'.repeat(value), timestamp: startMs }) + (count - 1) * 7 > sizeBytes
+    )
+      value--
     builder.add({ value: `${'x'.repeat(value)}`, timestamp: startMs + random.below(3) })
     log.append(builder)
   }
@@ -105,7 +110,12 @@ async function runState(workload: Workload, state: number): Promise<void> {
     baseOffset: found.batches[0]?.baseOffset ?? found.logEndOffset,
     batches: [...found.batches],
   }
-  const point = { lineage, appended: found.batches.length, durable: found.batches.length, logStartOffset: found.logStartOffset }
+  const point = {
+    lineage,
+    appended: found.batches.length,
+    durable: found.batches.length,
+    logStartOffset: found.logStartOffset,
+  }
   const history = new LogHistory(point)
   history.add('open', opened, point)
   const { lineage: before } = workload.history.pointAt(at)
@@ -123,7 +133,10 @@ async function runState(workload: Workload, state: number): Promise<void> {
   const second = new CrashedDisk(first.kernel, secondAt, secondMode, state)
   const again = await openLog(folder, { ...options, disk: second.disk })
   const foundAgain = readStoredLog(again)
-  check(history.fault(foundAgain, secondAt, secondMode === kept), `${where}; second crash ${history.describe(secondAt)}`)
+  check(
+    history.fault(foundAgain, secondAt, secondMode === kept),
+    `${where}; second crash ${history.describe(secondAt)}`,
+  )
   check(timestampFault(again, foundAgain, random), `${where}; second crash`)
   await again.close()
   const bases = found.logStartOffset === lineage.baseOffset && workload.history.isWhole(at)

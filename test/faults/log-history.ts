@@ -62,7 +62,9 @@ export class LogHistory {
 
   /** Nothing was ever deleted from the start of the log up to operation `at`. */
   isWhole(at: number): boolean {
-    return this.#steps.slice(0, this.#lastDone(at) + 2).every(({ after }) => after.logStartOffset === after.lineage.baseOffset)
+    return this.#steps
+      .slice(0, this.#lastDone(at) + 2)
+      .every(({ after }) => after.logStartOffset === after.lineage.baseOffset)
   }
 
   /** What was going on before operation `at`. */

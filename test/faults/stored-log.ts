@@ -1,6 +1,6 @@
-import { HeaderField, lengthOverhead } from '../../src/record/batch-header.ts'
 import { readInt64 } from '../../src/base/int64.ts'
 import type { Log } from '../../src/log/log.ts'
+import { HeaderField, lengthOverhead } from '../../src/record/batch-header.ts'
 
 /** A batch as a log holds it: the checksum stands for all bytes that it covers, the rest is here. */
 export interface StoredBatch {
@@ -47,7 +47,8 @@ export function readStoredLog(log: Pick<Log, 'read' | 'logStartOffset' | 'logEnd
   const batches: StoredBatch[] = []
   for (let offset = logStartOffset; offset < logEndOffset; ) {
     const run = log.read(offset)
-    if (run.nextOffset <= offset) throw new Error(`nothing can be read at ${offset}, and the log ends at ${logEndOffset}`)
+    if (run.nextOffset <= offset)
+      throw new Error(`nothing can be read at ${offset}, and the log ends at ${logEndOffset}`)
     batches.push(...storedBatches(run.bytes))
     offset = run.nextOffset
   }

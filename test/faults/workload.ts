@@ -1,13 +1,13 @@
-import { type TransactionMarker, encodeTransactionMarker } from '../../src/record/control-record.ts'
 import { BatchBuilder } from '../../src/doors/record.ts'
-import type { Log, Durability } from '../../src/log/log.ts'
-import { openLog, type WriteOptions } from '../../src/store/open-log.ts'
+import type { Durability, Log } from '../../src/log/log.ts'
+import { encodeTransactionMarker, type TransactionMarker } from '../../src/record/control-record.ts'
 import { Disk } from '../../src/storage/disk.ts'
 import { addon } from '../../src/storage/native/loader.ts'
-import { LogHistory, type Point, endOf } from './log-history.ts'
+import { openLog, type WriteOptions } from '../../src/store/open-log.ts'
+import { endOf, LogHistory, type Point } from './log-history.ts'
 import { Random } from './random.ts'
 import { StillClock } from './still-clock.ts'
-import { type StoredBatch, readStoredLog, storedBatches } from './stored-log.ts'
+import { readStoredLog, type StoredBatch, storedBatches } from './stored-log.ts'
 
 export const folder = '/log'
 export const startMs = 1_700_000_000_000

@@ -13,6 +13,7 @@ function planMachine(): Machine {
     appendTime: false,
     timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
     timestampAfterMaxMs: 3600_000,
+    allowGaps: true,
   }
   const state = { logEndOffset: 0, leaderEpoch: 7, producers }
 
