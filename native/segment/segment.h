@@ -256,6 +256,7 @@ class Segment {
   Status recount(uint64_t end, bool add_entries);
   Status recount_start(uint64_t end, Place* start, uint64_t* indexed_position, bool* lost);
   Status zero_from(uint64_t position);
+  Status write_again(uint64_t position, uint64_t end);
 
   std::string path(const char* extension) const { return stem_ + extension; }
   Status sync_folder_if(bool needed);
@@ -275,7 +276,8 @@ class Segment {
   bool ready_ = false;  // the valid end is known: appends and the bounds below count
   bool indexes_loaded_ = false;
   bool index_damaged_ = false;
-  int64_t next_offset_ = 0;  // the offset after the last batch
+  int64_t next_offset_ = 0;               // the offset after the last batch
+  uint64_t unproven_from_ = kNoPosition;  // where a scan after a crash began: what follows may be in the cache only
   // Invariant: while counted_, these describe the batches in [0, counted_end_).
   bool counted_ = false;
   uint64_t counted_end_ = 0;

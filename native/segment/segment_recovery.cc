@@ -91,6 +91,7 @@ Status Segment::scan(const ScanRequest& request, std::span<ScanRow> rows, ScanRe
   if (request.position > end) return failure(Code::kInvalidArgument, "scan", request.position);
   if (rebuild) {
     if (options_.mode == SegmentMode::kRead || ready_) return failure(Code::kReadOnly, "scan", request.position);
+    unproven_from_ = std::min(unproven_from_, request.position);
     VARVE_RETURN_IF_FAILED(load_indexes());
     cut_indexes(request.position, request.expected_offset);
     if (!counted_ || counted_end_ != request.position) VARVE_RETURN_IF_FAILED(recount(request.position, true));
@@ -228,6 +229,7 @@ Status Segment::set_end(uint64_t end_position, int64_t next_offset) {
   time_index_.add_if_greater({max_timestamp_, max_timestamp_offset_ - options_.base_offset});
 
   VARVE_RETURN_IF_FAILED(zero_from(end_position));
+  VARVE_RETURN_IF_FAILED(write_again(unproven_from_, end_position));
   // What was read back from the page cache may not be on the disk yet, and neither is the zeroing.
   VARVE_RETURN_IF_FAILED(file_.sync());
   // Pages that a scan brought in sit in large folios, of which each small append would write all.
@@ -237,6 +239,23 @@ Status Segment::set_end(uint64_t end_position, int64_t next_offset) {
   end_position_.store(end_position, std::memory_order_release);
   start_writer(end_position);
   ready_ = true;
+  return Status::success();
+}
+
+// Writes what a scan found once more, as it is. Where the last writer's flush had failed, the page cache holds bytes
+// that the disk does not, and counts them as clean: only a new write makes the flush that follows save them. (Dropping
+// the cache would not do: pages that a reader has mapped stay.) Costs at most what was appended since the last
+// checkpoint, most of which is dirty after a killed process anyway.
+Status Segment::write_again(uint64_t position, uint64_t end) {
+  ForwardReader reader(file_, end);
+  while (position < end) {
+    const uint8_t* bytes = nullptr;
+    uint64_t have = 0;
+    VARVE_RETURN_IF_FAILED(reader.look(position, kBlockBytes, &bytes, &have));
+    if (have == 0) return failure(Code::kCorrupt, "set end", position);
+    VARVE_RETURN_IF_FAILED(file_.write_at(position, bytes, static_cast<size_t>(have)));
+    position += have;
+  }
   return Status::success();
 }
 

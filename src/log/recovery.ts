@@ -228,6 +228,8 @@ class Recovery {
       try {
         const endPosition = index === start.index ? start.position : -1
         if (endPosition === 0) return
+        // The replay enters them again.
+        this.#state.resetAborted(base, snapshotOffset)
         this.#scanSegment(segment, 0, base, ScanFlag.allowGaps, endPosition, snapshotOffset)
       } finally {
         segment.close()

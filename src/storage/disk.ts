@@ -131,7 +131,10 @@ export class Disk {
   /** Makes a folder and its parents, durably; one that is there is no error. */
   makeFolder(path: string): void {
     const status = this.addon.makeFolder(this.kernel, path)
-    if (status === 0) return this.#syncParent(path)
+    if (status === 0) {
+      this.#keepNewFolder(path)
+      return
+    }
     const failure = failureOf(this.addon, `make the folder ${path}`)
     if (failure.code === 'VARVE_EXISTS' && this.stat(path)?.folder) return
     if (failure.code === 'VARVE_EXISTS') {
@@ -147,11 +150,21 @@ export class Disk {
     if (failure.code !== 'VARVE_NOT_FOUND' || parent === '' || parent === path) throw failure
     this.makeFolder(parent)
     this.#check(this.addon.makeFolder(this.kernel, path), `make the folder ${path}`)
-    this.#syncParent(path)
+    this.#keepNewFolder(path)
   }
 
-  /** A new folder is an entry of its parent's: without this a power cut takes it away with all that was flushed in it. */
-  #syncParent(path: string): void {
+  #keepNewFolder(path: string): void {
+    try {
+      this.syncParentFolder(path)
+    } catch (failure) {
+      // Else the next attempt would find it, and take it for one that is on disk.
+      this.addon.removeFolder(this.kernel, path)
+      throw failure
+    }
+  }
+
+  /** Makes a folder's own entry durable: without this a power cut takes a new folder away, with all that was flushed in it. */
+  syncParentFolder(path: string): void {
     const slash = path.lastIndexOf('/')
     this.syncFolder(slash < 0 ? '.' : slash === 0 ? '/' : path.slice(0, slash))
   }

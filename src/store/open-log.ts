@@ -69,6 +69,8 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
   const known = disk.stat(path)
   if (known !== null && !known.folder) throw notAFolder(path)
   if (known === null) disk.makeFolder(path)
+  // Somebody else may have made it just now, and not have flushed that.
+  else if (disk.stat(`${path}/${varveCheckpointName}`) === null) disk.syncParentFolder(path)
   const location = locateLog(disk, path)
   const root = LogRoot.open(disk, location, holderText(), logger)
   try {

@@ -25,4 +25,25 @@ describe('leader epochs of a replica', () => {
       { epoch: 4, startOffset: 3 },
     ])
   })
+  it('are kept in the batches, and never fall with what the log itself appends next', async () => {
+    const log = await openLog(folder())
+    log.append(storedBatch(0, 4), 'replica')
+    log.append(storedBatch(1, 0))
+    const epochs: number[] = []
+    for (const batch of log.read(0)) epochs.push(batch.leaderEpoch)
+    assert.deepEqual(epochs, [4, 4])
+    assert.equal(log.leaderEpoch, 4)
+    await log.close()
+  })
+
+  it('come with offsets that leave none out, unless the log is compacted', async () => {
+    const log = await openLog(folder())
+    assert.throws(() => log.append(storedBatch(3, 0), 'replica'), { code: 'VARVE_INVALID_RECORD' })
+    assert.equal(log.logEndOffset, 0)
+    await log.close()
+    const compacted = await openLog(folder(), { cleanupPolicy: ['compact'] })
+    assert.deepEqual(compacted.append(storedBatch(3, 0), 'replica'), { baseOffset: 3, lastOffset: 3 })
+    assert.equal(compacted.logEndOffset, 4)
+    await compacted.close()
+  })
 })

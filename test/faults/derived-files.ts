@@ -6,7 +6,7 @@ import { parseSegmentFileName, segmentFileName } from '../../src/storage/segment
 import { openLog, type WriteOptions } from '../../src/store/open-log.ts'
 
 /** What a closed log's folder says beside its records: producers, leader epochs, aborted transactions. */
-interface DerivedFiles {
+export interface DerivedFiles {
   readonly bases: readonly number[]
   readonly producers: readonly string[]
   readonly epochs: readonly string[]
@@ -22,7 +22,7 @@ function segmentBases(disk: Disk, folder: string): number[] {
     .map((file) => file!.baseOffset)
 }
 
-function readDerivedFiles(disk: Disk, folder: string, logEndOffset: number): DerivedFiles {
+export function derivedFilesOf(disk: Disk, folder: string, logEndOffset: number): DerivedFiles {
   const bases = segmentBases(disk, folder)
   const snapshot = disk.readFile(`${folder}/${segmentFileName(logEndOffset, 'snapshot')}`)
   const epochs = disk.readText(`${folder}/${leaderEpochCheckpointName}`)
@@ -49,7 +49,7 @@ export async function derivedDifference(
   logEndOffset: number,
   options: WriteOptions,
 ): Promise<string | null> {
-  const kept = readDerivedFiles(disk, folder, logEndOffset)
+  const kept = derivedFilesOf(disk, folder, logEndOffset)
   const kernel = addon().kernelMemory()
   const fresh = new Disk(addon(), kernel)
   fresh.makeFolder(folder)
@@ -60,7 +60,7 @@ export async function derivedDifference(
   const log = await openLog(folder, { ...options, disk: fresh })
   const rebuiltEnd = log.logEndOffset
   await log.close()
-  const rebuilt = readDerivedFiles(fresh, folder, logEndOffset)
+  const rebuilt = derivedFilesOf(fresh, folder, logEndOffset)
   addon().kernelClose(kernel)
   if (rebuiltEnd !== logEndOffset) return `the records alone end at ${rebuiltEnd}, with the files at ${logEndOffset}`
   for (const key of ['producers', 'epochs', 'aborted'] as const) {

@@ -77,7 +77,7 @@ function timestampFault(log: Log, { logStartOffset, batches }: StoredLog, random
   for (let i = 0; i < 4; i++) {
     const timestamp = startMs + random.below(2000) - 10
     const answer = log.offsetForTimestamp(timestamp)
-    const batch = batches.find(({ maxTimestamp }) => maxTimestamp >= timestamp)
+    const batch = batches.find(({ maxTimestamp, control }) => maxTimestamp >= timestamp && !control)
     // Where the log starts within a batch its lower records do not count.
     if (batch !== undefined && batch.baseOffset < logStartOffset) continue
     const holds =

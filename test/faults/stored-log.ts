@@ -1,6 +1,6 @@
 import { readInt64 } from '../../src/base/int64.ts'
 import type { Log } from '../../src/log/log.ts'
-import { HeaderField, lengthOverhead } from '../../src/record/batch-header.ts'
+import { Attribute, HeaderField, lengthOverhead } from '../../src/record/batch-header.ts'
 
 /** A batch as a log holds it: the checksum stands for all bytes that it covers, the rest is here. */
 export interface StoredBatch {
@@ -11,6 +11,8 @@ export interface StoredBatch {
   readonly leaderEpoch: number
   readonly crc: number
   readonly maxTimestamp: number
+  /** Transaction markers: no data of anybody's. */
+  readonly control: boolean
 }
 
 /** What a reader sees of a log. */
@@ -35,6 +37,7 @@ export function storedBatches(bytes: Uint8Array): StoredBatch[] {
       leaderEpoch: view.getInt32(at + HeaderField.leaderEpoch),
       crc: view.getUint32(at + HeaderField.crc),
       maxTimestamp: readInt64(view, at + HeaderField.maxTimestamp),
+      control: (view.getInt16(at + HeaderField.attributes) & Attribute.control) !== 0,
     })
     at += sizeBytes
   }
