@@ -252,10 +252,20 @@ export class LogAppender {
     }
     if (epochs.latestEpoch !== epochBefore) {
       this.#state.leaderEpoch = epochs.latestEpoch
-      this.#derived.saveEpochs()
+      this.#saveOrFailStop(() => this.#derived.saveEpochs())
     }
-    if (aborted) this.#derived.saveAborted(this.#active.baseOffset)
+    if (aborted) this.#saveOrFailStop(() => this.#derived.saveAborted(this.#active.baseOffset))
     if (aborted || producers.openCount > 0 || epochs.latestEpoch !== epochBefore) this.publish()
+  }
+
+  /** A file that says less than the log holds must not outlive a checkpoint: behind that nobody looks again. */
+  #saveOrFailStop(save: () => void): void {
+    try {
+      save()
+    } catch (cause) {
+      this.failStop('Writing what follows from the last append', cause)
+      throw this.commits.failure
+    }
   }
 
   /** The next segment's file is made ahead by a helper, so that the append that rolls pays for a rename only. */
@@ -320,7 +330,7 @@ export class LogAppender {
       await this.#flushAppended(FlushFlag.indexes)
       if (adoptions !== this.#adoptions) return
       this.commits.flushed(mark.recoveryPoint)
-      await this.#checkpoints.write(mark, this.logStartOffset)
+      await this.#enter(mark)
       this.#dropSnapshotsBefore(mark.recoveryPoint)
     })
     job.catch((cause: unknown) => this.failStop('A background flush', cause))
@@ -347,7 +357,7 @@ export class LogAppender {
     await this.#seal()
     await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
     this.commits.flushed(this.logEndOffset)
-    await this.#checkpoints.write(this.#mark(), this.logStartOffset)
+    await this.#enter(this.#mark())
   }
 
   /** Takes the log offline: what reached the disk is unknown. */
@@ -386,6 +396,14 @@ export class LogAppender {
   /** Null when nobody is sealing this segment; else resolves when its helper is done: until then that may make its index files. */
   sealingOf(baseOffset: number): Promise<void> | null {
     return this.#beingSealed.has(baseOffset) ? this.#sealed : null
+  }
+
+  /** Enters a checkpoint, and lets the leader epochs begin where it says that the log begins. */
+  async #enter(mark: CheckpointMark): Promise<void> {
+    const { logStartOffset } = this
+    await this.#checkpoints.write(mark, logStartOffset)
+    // Not before: a crash that takes the new log start back would leave the records below it without an epoch.
+    if (this.#derived.epochs.truncateFromStart(logStartOffset)) this.#derived.saveEpochs()
   }
 
   #mark(): CheckpointMark {
@@ -434,6 +452,7 @@ class Workspace {
       appendTime: settings.messageTimestampType === 'LogAppendTime',
       timestampBeforeMaxMs: settings.messageTimestampBeforeMaxMs,
       timestampAfterMaxMs: settings.messageTimestampAfterMaxMs,
+      allowGaps: settings.cleanupPolicy.includes('compact'),
     }
     this.rollLimits = {
       segmentBytes: segmentOptions.segmentBytes,

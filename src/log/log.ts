@@ -354,8 +354,13 @@ export class Log {
         { details: { offset, logStartOffset: this.logStartOffset, logEndOffset: this.logEndOffset } },
       )
     }
+    const point = truncationPoint(this.#list, offset)
+    if (point.endOffset < this.logStartOffset) {
+      // The cut falls into the batch in which the log starts: nothing stays, and deleted offsets are not given out again.
+      await this.truncateFully(this.logStartOffset)
+      return this.logEndOffset
+    }
     await this.#exchangeFiles(async () => {
-      const point = truncationPoint(this.#list, offset)
       await this.#appender.rewind(point.baseOffset, this.logStartOffset)
       const remove = (base: number): void => this.#remove(base)
       await truncateFiles(this.#parts.root.disk, this.folder, this.#list, point, remove)
@@ -409,7 +414,6 @@ export class Log {
   #moveLogStart(offset: number): void {
     const { derived } = this.#appender
     this.#appender.logStartOffset = Math.max(this.logStartOffset, offset)
-    if (derived.epochs.truncateFromStart(this.logStartOffset)) derived.saveEpochs()
     derived.removeSnapshots((at) => at < this.#list.firstBaseOffset)
     this.#appender.publish()
     this.#appender.checkpoint()
