@@ -11,11 +11,13 @@ import {
 } from './kafka-checkpoint.ts'
 import { type LogLocation, lockName, tailsName } from './log-location.ts'
 import { failureOf } from './native/failure.ts'
+import { partitionMetadataName } from './partition-metadata.ts'
 import { recoveryStart } from './recovery-start.ts'
 import { parsePartitionFolderName } from './segment-names.ts'
 import { type TailSlot, TailTable } from './tails.ts'
 import {
   type CheckpointFile,
+  isOfTopic,
   type LogCheckpoint,
   planCheckpointWrite,
   readCheckpoint,
@@ -43,6 +45,8 @@ export class LogRoot {
   readonly #logger: Logger
   readonly #lock: number
   readonly #logs = new Map<string, LogCheckpoint>()
+  /** `LogCheckpoint.topicCrc` of the logs that were opened here; of these alone we may tell Kafka something new. */
+  readonly #opened = new Map<string, number>()
   /** Logs of which only Kafka's files tell. */
   readonly #logsOfKafka = new Set<string>()
   /** CRC-32C of Kafka's files as we wrote them last, by name. */
@@ -89,9 +93,17 @@ export class LogRoot {
     }
   }
 
-  /** What is known to be on disk of a log; null when nothing is. */
+  /** What is known to be on disk of a log that is being opened; null when nothing is. */
   checkpointOf(logName: string): LogCheckpoint | null {
-    return this.#logs.get(logName) ?? null
+    const topicCrc = this.#kafkaLayout ? this.#crcOf(`${this.folder}/${logName}/${partitionMetadataName}`) : 0
+    this.#opened.set(logName, topicCrc)
+    const known = this.#logs.get(logName) ?? null
+    if (known === null || isOfTopic(known, topicCrc)) return known
+    this.#logger.warn('another topic of the same name was here: the log is checked from its start', { logName })
+    const starts = this.#readKafkaFile(logStartCheckpointName)
+    const fresh = untrustedFrom(logName, 0, starts.changed ? (starts.offsets.get(logName) ?? 0) : 0)
+    this.#logs.set(logName, fresh)
+    return fresh
   }
 
   /** Kafka wrote this log last, and closed it cleanly. */
@@ -104,9 +116,10 @@ export class LogRoot {
   }
 
   /** Enters what is now on disk of a log; `write` makes it durable. */
-  put(checkpoint: LogCheckpoint): void {
-    this.#logsOfKafka.delete(checkpoint.name)
-    this.#logs.set(checkpoint.name, checkpoint)
+  put(checkpoint: Omit<LogCheckpoint, 'topicCrc'>): void {
+    const { name } = checkpoint
+    this.#logsOfKafka.delete(name)
+    this.#logs.set(name, { ...checkpoint, topicCrc: this.#opened.get(name) ?? 0 })
   }
 
   /**
@@ -181,26 +194,35 @@ export class LogRoot {
         changed,
       )
       if (own === undefined) this.#logsOfKafka.add(name)
-      if (start.position === undefined)
-        this.#logs.set(name, untrustedFrom(name, start.recoveryPoint, start.logStartOffset ?? 0))
+      if (start.position !== undefined) continue
+      const untrusted = untrustedFrom(name, start.recoveryPoint, start.logStartOffset ?? 0)
+      this.#logs.set(name, { ...untrusted, topicCrc: own?.topicCrc ?? 0 })
     }
+  }
+
+  #crcOf(path: string): number {
+    const bytes = this.disk.readFile(path)
+    return bytes === null ? 0 : this.disk.addon.crc32c(bytes, 0)
   }
 
   /** A file of Kafka's, by partition folder name; `changed` when it is not as we wrote it. */
-  #readKafkaFile(name: string): { offsets: Map<string, number>; changed: boolean } {
+  #readKafkaFile(name: string): { offsets: Map<string, number>; changed: boolean; readable: boolean } {
     const bytes = this.disk.readFile(`${this.folder}/${name}`)
-    if (bytes === null) return { offsets: new Map(), changed: false }
+    if (bytes === null) return { offsets: new Map(), changed: false, readable: false }
     const changed = this.#kafkaFilesWritten.get(name) !== this.disk.addon.crc32c(bytes, 0)
     try {
       const entries = decodeOffsetCheckpoint(Buffer.from(bytes).toString('utf8'))
-      return { offsets: new Map(entries.map((e) => [`${e.topic}-${e.partition}`, e.offset])), changed }
+      return { offsets: new Map(entries.map((e) => [`${e.topic}-${e.partition}`, e.offset])), changed, readable: true }
     } catch (failure) {
       this.#logger.warn(`${name} cannot be read and is ignored`, { folder: this.folder, failure })
-      return { offsets: new Map(), changed }
+      return { offsets: new Map(), changed, readable: false }
     }
   }
 
-  /** Writes Kafka's files with our logs' offsets in them; partitions that are not ours keep theirs. */
+  /**
+   * Writes Kafka's files with our logs' offsets in them. What the files say of other partitions stays as it is, also of
+   * those that we had once: a log start of ours that has become wrong would make Kafka delete a whole partition.
+   */
   async #writeKafkaCheckpoints(logs: readonly LogCheckpoint[]): Promise<{ name: string; crc: number }[]> {
     const files: [name: string, ours: Map<string, number>][] = [
       [recoveryPointCheckpointName, new Map(logs.map((log) => [log.name, log.recoveryPoint]))],
@@ -212,7 +234,13 @@ export class LogRoot {
     ]
     const written: { name: string; crc: number }[] = []
     for (const [name, ours] of files) {
-      const merged = new Map([...this.#readKafkaFile(name).offsets, ...ours])
+      const { offsets, readable } = this.#readKafkaFile(name)
+      const merged = new Map(readable ? offsets : ours)
+      for (const log of this.#opened.keys()) {
+        const offset = ours.get(log)
+        if (offset === undefined) merged.delete(log)
+        else merged.set(log, offset)
+      }
       const entries: PartitionOffset[] = []
       for (const [folderName, offset] of merged) {
         const partition = parsePartitionFolderName(folderName)

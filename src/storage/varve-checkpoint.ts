@@ -23,7 +23,7 @@
  *
  * The payload: a 16-bit count of Kafka's files, each a name (16-bit length, UTF-8) and the 32-bit CRC-32C of the bytes
  * that we wrote; a 32-bit count of logs, each a name and the fields of `LogCheckpoint` in its order, offsets, positions
- * and timestamps as 64 bits, counts and CRCs as 32, then 32 bits that are reserved and 0.
+ * and timestamps as 64 bits, counts and CRCs as 32.
  *
  * Pure: the caller reads the whole file, and writes what `planCheckpointWrite` says. What lies in a slot behind its
  * payload is left from before and means nothing.
@@ -60,6 +60,8 @@ export interface LogCheckpoint {
   /** Flushed entries of that segment's `.timeindex`. */
   timeIndexEntries: number
   timeIndexCrc: number
+  /** CRC-32C of the folder's `partition.metadata`, which tells topics of one name apart; 0 where there is none. */
+  topicCrc: number
 }
 
 /** One of Kafka's text files as we wrote it: another CRC on opening says that Kafka has written since, or damage. */
@@ -114,7 +116,13 @@ export function untrustedFrom(name: string, recoveryPoint: number, logStartOffse
     indexCrc: 0,
     timeIndexEntries: 0,
     timeIndexCrc: 0,
+    topicCrc: 0,
   }
+}
+
+/** Whether a checkpoint speaks of the topic that a folder belongs to now, and not of an earlier one of that name. */
+export function isOfTopic(checkpoint: LogCheckpoint, topicCrc: number): boolean {
+  return checkpoint.topicCrc === 0 || topicCrc === 0 || checkpoint.topicCrc === topicCrc
 }
 
 const magic = Uint8Array.of(0x76, 0x61, 0x72, 0x76, 0x65, 0x0d, 0x0a, 0x01)
@@ -123,7 +131,7 @@ const headerBytes = 36
 const slotUnitBytes = 4096
 /** 100,000 logs with the longest names take 38 MB; a larger claim is damage, and reserves nothing. */
 export const slotCapacityMax = 64 * 1024 * 1024
-const logFixedBytes = 7 * 8 + 4 * 4 + 4
+const logFixedBytes = 7 * 8 + 5 * 4
 
 /**
  * The newest checkpoint in a file's bytes.
@@ -279,7 +287,7 @@ function encodePayload({ kafkaFiles, logs }: Checkpoint): Uint8Array {
     put32(log.indexCrc)
     put32(log.timeIndexEntries)
     put32(log.timeIndexCrc)
-    put32(0)
+    put32(log.topicCrc)
   })
   return bytes
 }
@@ -328,8 +336,8 @@ function decodePayload(bytes: Uint8Array): Checkpoint | undefined {
         indexCrc: take32(),
         timeIndexEntries: take32(),
         timeIndexCrc: take32(),
+        topicCrc: take32(),
       })
-      take32()
     }
     return at === bytes.length ? { kafkaFiles, logs } : undefined
   } catch (error) {

@@ -18,8 +18,9 @@ import {
 } from '../storage/kafka-checkpoint.ts'
 import { type LogLocation, locateLog } from '../storage/log-location.ts'
 import { LogRoot } from '../storage/log-root.ts'
+import { partitionMetadataName } from '../storage/partition-metadata.ts'
 import type { SegmentOptions } from '../storage/segment.ts'
-import { readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
+import { isOfTopic, readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
 
 /** How a log is opened, beside its settings. */
 export interface OpenOptions {
@@ -134,10 +135,15 @@ function checkpointOf(disk: Disk, location: LogLocation): ReaderCheckpoint | nul
   return ownCheckpointOf(disk, location) ?? kafkaCheckpointOf(disk, location)
 }
 
-function ownCheckpointOf(disk: Disk, { root, logName }: LogLocation): ReaderCheckpoint | null {
+function ownCheckpointOf(disk: Disk, { folder, root, logName }: LogLocation): ReaderCheckpoint | null {
   const bytes = disk.readFile(`${root}/${varveCheckpointName}`)
   if (bytes === null) return null
-  return orNullIfCorrupt(() => readCheckpoint(bytes).checkpoint.logs.find(({ name }) => name === logName) ?? null)
+  const { logs } = orNullIfCorrupt(() => readCheckpoint(bytes).checkpoint) ?? { logs: [] }
+  const found = logs.find(({ name }) => name === logName) ?? null
+  if (found === null) return null
+  const topic = disk.readFile(`${folder}/${partitionMetadataName}`)
+  const topicCrc = topic === null ? 0 : disk.addon.crc32c(topic, 0)
+  return isOfTopic(found, topicCrc) ? found : { logStartOffset: 0, recoveryPoint: 0 }
 }
 
 /** Of a log that varve has not written yet. Its recovery point is believed after a clean close only. */

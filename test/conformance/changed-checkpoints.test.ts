@@ -2,7 +2,7 @@
  * A folder whose text checkpoints are not as varve left them: a digit has flipped, or a Kafka has been here.
  */
 import assert from 'node:assert/strict'
-import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Log, openLog } from '../../src/doors/log.ts'
 import {
@@ -74,5 +74,40 @@ describe('text checkpoints that somebody has changed', () => {
     change(replicationCheckpointName, 399)
     change(logStartCheckpointName, 230)
     await check({ logStartOffset: 230 })
+  })
+
+  /** Kafka deletes the topic, makes another of the same name, writes 300 records to it and is killed at once. */
+  const makeAnew = () => {
+    const path = join(folder(), 'trimmed-0')
+    rmSync(path, { recursive: true })
+    cpSync(goldenPath('clean', 'codec-none-0'), path, { recursive: true })
+  }
+
+  it('another topic of the same name: nothing of what was known of the old one counts', async () => {
+    makeAnew()
+    for (const mode of ['read', 'write'] as const) {
+      const log = await openLog(join(folder(), 'trimmed-0'), { ...options, mode: mode as 'write' })
+      assert.deepEqual([log.logStartOffset, log.logEndOffset], [0, 300], mode)
+      await log.close()
+    }
+    const starts = decodeOffsetCheckpoint(readFileSync(join(folder(), logStartCheckpointName), 'utf8'))
+    assert.ok(!starts.some(({ topic }) => topic === 'trimmed'))
+  })
+
+  it('a log that is not opened: its lines stay as Kafka wrote them', async () => {
+    makeAnew()
+    const names = [recoveryPointCheckpointName, replicationCheckpointName, logStartCheckpointName]
+    change(names[0]!, 299)
+    change(names[1]!, 298)
+    writeFileSync(join(folder(), names[2]!), encodeOffsetCheckpoint([]))
+    await (await openLog(join(folder(), 'codec-gzip-0'), options)).close()
+    // A log start of 155 past the end of the new log would make Kafka delete all of it.
+    assert.deepEqual(
+      names.map((name) => {
+        const entries = decodeOffsetCheckpoint(readFileSync(join(folder(), name), 'utf8'))
+        return entries.find(({ topic }) => topic === 'trimmed')?.offset
+      }),
+      [299, 298, undefined],
+    )
   })
 })

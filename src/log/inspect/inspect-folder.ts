@@ -10,7 +10,7 @@ import type { Crc32c } from './batch-scan.ts'
 import { type Finding, Findings } from './findings.ts'
 import { inspectLog, type LogReport } from './inspect-log.ts'
 import type { InspectedFolder } from './inspected-folder.ts'
-import { type RootFiles, readRootFiles } from './root-files.ts'
+import { checkpointFor, type RootFiles, readRootFiles } from './root-files.ts'
 
 export interface InspectFolderOptions {
   readonly crc32c: Crc32c
@@ -101,7 +101,7 @@ function inspectOne(
   { crc32c, codecs, compacted = false, onProgress }: InspectFolderOptions,
 ): InspectedLog {
   const findings = new Findings()
-  const checkpoint = files.checkpoints.get(name) ?? null
+  const checkpoint = checkpointFor(files, name, folder)
   const isCompacted = compacted || files.compacted.has(name)
   const report = inspectLog(
     folder,

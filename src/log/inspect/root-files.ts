@@ -11,8 +11,10 @@ import {
   replicationCheckpointName,
 } from '../../storage/kafka-checkpoint.ts'
 import { decodeMetaProperties, metaPropertiesName } from '../../storage/meta-properties.ts'
+import { partitionMetadataName } from '../../storage/partition-metadata.ts'
 import { recoveryStart } from '../../storage/recovery-start.ts'
 import {
+  isOfTopic,
   type LogCheckpoint,
   readCheckpoint,
   untrustedFrom,
@@ -26,6 +28,8 @@ export interface RootFiles {
   readonly checkpoints: ReadonlyMap<string, LogCheckpoint>
   /** Logs that only Kafka's files know, in a folder that Kafka closed cleanly. */
   readonly closedByKafka: ReadonlySet<string>
+  /** Log starts by Kafka's file, if Kafka has written it since. */
+  readonly kafkaLogStarts: ReadonlyMap<string, number>
   /** Names of partitions that Kafka has compacted once: their offsets have gaps. */
   readonly compacted: ReadonlySet<string>
 }
@@ -56,8 +60,9 @@ export function readRootFiles(root: InspectedFolder, findings: Findings): RootFi
     }
     const start = recoveryStart(own, said, files)
     if (own === undefined) ofKafka.add(name)
-    if (start.position === undefined)
-      checkpoints.set(name, untrustedFrom(name, start.recoveryPoint, start.logStartOffset ?? 0))
+    if (start.position !== undefined) continue
+    const untrusted = untrustedFrom(name, start.recoveryPoint, start.logStartOffset ?? 0)
+    checkpoints.set(name, { ...untrusted, topicCrc: own?.topicCrc ?? 0 })
   }
   for (const name of [recoveryPointCheckpointName, replicationCheckpointName, logStartCheckpointName]) {
     if (!written.has(name) || !changed(name)) continue
@@ -68,6 +73,7 @@ export function readRootFiles(root: InspectedFolder, findings: Findings): RootFi
   return {
     checkpoints,
     closedByKafka: readSmallFile(root, cleanShutdownName) === null ? new Set() : ofKafka,
+    kafkaLogStarts: changed(logStartCheckpointName) ? starts : new Map(),
     compacted: new Set(read(cleanerCheckpointName).keys()),
   }
 }
@@ -112,6 +118,14 @@ function readOffsets(root: InspectedFolder, name: string, findings: Findings): M
     findings.damage('checkpoint', name, failure.message, { onOpen: 'it is ignored' })
     return new Map()
   }
+}
+
+/** What an open goes by for one log: nothing of ours, if another topic of that name was here. */
+export function checkpointFor(files: RootFiles, name: string, folder: InspectedFolder): LogCheckpoint | null {
+  const known = files.checkpoints.get(name) ?? null
+  const topicCrc = crcOf(folder, partitionMetadataName) ?? 0
+  if (known === null || isOfTopic(known, topicCrc)) return known
+  return untrustedFrom(name, 0, files.kafkaLogStarts.get(name) ?? 0)
 }
 
 function crcOf(root: InspectedFolder, name: string): number | undefined {

@@ -194,6 +194,8 @@ public final class KafkaPeer {
     properties.put("auto.offset.reset", "none");
     properties.put("enable.auto.commit", "false");
     properties.put("check.crcs", "true");
+    // Closing waits for the fetch that is under way.
+    properties.put("fetch.max.wait.ms", "20");
     return new KafkaConsumer<>(properties, new ByteArrayDeserializer(), new ByteArrayDeserializer());
   }
 

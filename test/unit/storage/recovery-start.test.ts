@@ -15,6 +15,7 @@ const own: LogCheckpoint = {
   indexCrc: 0,
   timeIndexEntries: 0,
   timeIndexCrc: 0,
+  topicCrc: 0,
 }
 const position = { segmentBaseOffset: 900, segmentPosition: 4096 }
 const asWeLeftIt = { recoveryFile: false, highWatermarkFile: false }

@@ -26,6 +26,7 @@ function log(name: string, recoveryPoint = 1000): LogCheckpoint {
     indexCrc: 0xffff_ffff,
     timeIndexEntries: 2,
     timeIndexCrc: 0x8000_0001,
+    topicCrc: 0,
   }
 }
 
