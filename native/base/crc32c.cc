@@ -83,10 +83,10 @@ uint32_t portable(const uint8_t* bytes, size_t length, uint32_t crc) {
   return crc;
 }
 
-// Long inputs go in three lanes side by side, because the `crc32` instruction takes one new operand a cycle but needs
-// three for its result. Lane lengths: the largest amortizes the joins (3 KiB a join), the smaller ones keep batches of
-// a few hundred bytes from running in a single chain.
-constexpr size_t kLaneBytes[] = {1024, 128, 32};
+// Inputs go in three lanes side by side, because the `crc32` instruction takes one new operand a cycle but needs three
+// for its result. Whole lanes of this length amortize a join (3 KiB for one); what is left goes in lanes as long as it
+// allows.
+constexpr size_t kLaneBytes = 1024;
 
 #if defined(__x86_64__)
 
@@ -99,43 +99,66 @@ VARVE_SSE42 uint32_t sse42(const uint8_t* bytes, size_t length, uint32_t start) 
   uint64_t crc = start;
   for (; length >= 8; bytes += 8, length -= 8) crc = step64(crc, bytes);
   uint32_t narrow = static_cast<uint32_t>(crc);
-  for (; length != 0; ++bytes, --length) narrow = _mm_crc32_u8(narrow, *bytes);
-  return narrow;
+  if ((length & 4) != 0) {
+    uint32_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    narrow = _mm_crc32_u32(narrow, word);
+    bytes += 4;
+  }
+  if ((length & 2) != 0) {
+    uint16_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    narrow = _mm_crc32_u16(narrow, word);
+    bytes += 2;
+  }
+  return (length & 1) != 0 ? _mm_crc32_u8(narrow, *bytes) : narrow;
 }
 
-// crc times x^(8 * kBytes): the checksum as it would be kBytes of zeros later.
+// kAdvance[n - 1] moves a checksum past n words of zeros: see advance().
+constexpr size_t kAdvanceMax = 2 * kLaneBytes / 8;
+constexpr std::array<uint32_t, kAdvanceMax> make_advance() {
+  std::array<uint32_t, kAdvanceMax> factors{};
+  constexpr uint32_t kWord = x_to_the(64);
+  factors[0] = x_to_the(64 - 33);
+  for (size_t n = 1; n < kAdvanceMax; ++n) factors[n] = multiply(factors[n - 1], kWord);
+  return factors;
+}
+constexpr std::array<uint32_t, kAdvanceMax> kAdvance = make_advance();
+
+// crc times x^(64 * words): the checksum as it would be so many words of zeros later.
 // A carry-less product of two reflected 32-bit polynomials is, read as a reflected 64-bit one, their product times x;
-// the instruction then multiplies it by x^32 and reduces. So the constant is x^(8 * kBytes - 33).
-template <size_t kBytes>
-VARVE_PCLMUL inline uint64_t advance(uint64_t crc) {
-  constexpr uint32_t kFactor = x_to_the(8 * kBytes - 33);
+// the instruction then multiplies it by x^32 and reduces. So the factor is x^(64 * words - 33).
+VARVE_PCLMUL inline uint64_t advance(uint64_t crc, size_t words) {
   const __m128i product =
-      _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<int64_t>(crc)), _mm_cvtsi64_si128(kFactor), 0);
+      _mm_clmulepi64_si128(_mm_cvtsi64_si128(static_cast<int64_t>(crc)), _mm_cvtsi64_si128(kAdvance[words - 1]), 0);
   return _mm_crc32_u64(0, static_cast<uint64_t>(_mm_cvtsi128_si64(product)));
 }
 
-template <size_t kLane>
-VARVE_PCLMUL inline uint64_t three_lanes(const uint8_t*& bytes, size_t& length, uint64_t crc) {
-  while (length >= 3 * kLane) {
-    uint64_t second = 0;
-    uint64_t third = 0;
-    for (size_t i = 0; i < kLane; i += 8) {
-      crc = step64(crc, bytes + i);
-      second = step64(second, bytes + kLane + i);
-      third = step64(third, bytes + 2 * kLane + i);
-    }
-    crc = advance<2 * kLane>(crc) ^ advance<kLane>(second) ^ third;
-    bytes += 3 * kLane;
-    length -= 3 * kLane;
+// Three lanes of `lane` bytes each, a multiple of 8 from 8 to kLaneBytes.
+VARVE_PCLMUL inline uint64_t three_lanes(const uint8_t* bytes, size_t lane, uint64_t crc) {
+  uint64_t second = 0;
+  uint64_t third = 0;
+  for (const uint8_t* end = bytes + lane; bytes != end; bytes += 8) {
+    crc = step64(crc, bytes);
+    second = step64(second, bytes + lane);
+    third = step64(third, bytes + 2 * lane);
   }
-  return crc;
+  return advance(crc, lane / 4) ^ advance(second, lane / 8) ^ third;
 }
 
 VARVE_PCLMUL uint32_t pclmul(const uint8_t* bytes, size_t length, uint32_t start) {
+  // A join costs about as much as eight words in one chain.
+  constexpr size_t kJoinedMin = 96;
   uint64_t crc = start;
-  crc = three_lanes<kLaneBytes[0]>(bytes, length, crc);
-  crc = three_lanes<kLaneBytes[1]>(bytes, length, crc);
-  crc = three_lanes<kLaneBytes[2]>(bytes, length, crc);
+  for (; length >= 3 * kLaneBytes; bytes += 3 * kLaneBytes, length -= 3 * kLaneBytes) {
+    crc = three_lanes(bytes, kLaneBytes, crc);
+  }
+  if (length >= kJoinedMin) {
+    const size_t lane = length / 24 * 8;
+    crc = three_lanes(bytes, lane, crc);
+    bytes += 3 * lane;
+    length -= 3 * lane;
+  }
   return sse42(bytes, length, static_cast<uint32_t>(crc));
 }
 
@@ -152,7 +175,7 @@ bool can_pclmul() { return can_sse42() && __builtin_cpu_supports("pclmul") != 0;
 
 VARVE_ARM_CRC uint32_t armv8(const uint8_t* bytes, size_t length, uint32_t crc) {
   // Joined by the bitwise multiplication (about a hundred cycles): worth it for the longest lanes only.
-  constexpr size_t kLane = kLaneBytes[0];
+  constexpr size_t kLane = kLaneBytes;
   constexpr uint32_t kTwoLanes = x_to_the(8 * 2 * kLane);
   constexpr uint32_t kOneLane = x_to_the(8 * kLane);
   for (; length >= 3 * kLane; bytes += 3 * kLane, length -= 3 * kLane) {

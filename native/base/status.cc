@@ -46,6 +46,10 @@ Code code_of(int error_number) {
 
 }  // namespace
 
+Status Status::failure(Code code, const char* call, std::string path, uint64_t position) {
+  return Status{code, 0, call, std::move(path), position};
+}
+
 Status Status::from_errno(int error_number, const char* call, std::string path, uint64_t position) {
   return Status{code_of(error_number), error_number, call, std::move(path), position};
 }

@@ -4,29 +4,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
 
-#include "base/check.h"
-
 namespace varve {
 namespace {
-
-// A thread's guarded range. `volatile`: the handler interrupts its own thread, so the compiler must keep the order,
-// but no other processor ever looks.
-struct GuardedRange {
-  volatile uintptr_t start = 0;
-  volatile uintptr_t end = 0;  // exclusive; start == end: no guard
-  volatile bool faulted = false;
-};
-
-// Looked up in a signal handler. In a loaded library glibc would otherwise make a thread's copy at first touch, with
-// malloc, which a handler may not call; musl makes all copies when the library is loaded.
-#if defined(__GLIBC__)
-__attribute__((tls_model("initial-exec")))
-#endif
-thread_local GuardedRange t_guarded;
 
 struct sigaction g_previous;  // written once, before our handler is installed
 uintptr_t g_page_bytes = 4096;
@@ -83,31 +65,14 @@ bool install_handler() {
   return ::sigaction(SIGBUS, &ours, nullptr) == 0;
 }
 
-// Keeps the compiler from moving the guarded accesses out of the guard. The processor needs no more: a thread sees
-// its own stores in order, in its handlers too.
-inline void fence() { std::atomic_signal_fence(std::memory_order_seq_cst); }
-
 }  // namespace
 
-BusGuard::BusGuard(const void* address, size_t length) {
+thread_local constinit GuardedRange t_guarded;
+
+void BusGuard::install() {
   static const bool installed = install_handler();
   check(installed, "no handler for bus errors could be installed");
-  check(t_guarded.start == t_guarded.end, "a thread has one bus guard at a time");
-  t_guarded.faulted = false;
-  t_guarded.start = reinterpret_cast<uintptr_t>(address);
-  t_guarded.end = reinterpret_cast<uintptr_t>(address) + length;
-  fence();
-}
-
-BusGuard::~BusGuard() {
-  fence();
-  t_guarded.end = 0;  // first: at no instant is the range wider than it was
-  t_guarded.start = 0;
-}
-
-bool BusGuard::faulted() const {
-  fence();
-  return t_guarded.faulted;
+  t_guarded.handled = true;
 }
 
 }  // namespace varve

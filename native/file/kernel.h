@@ -1,10 +1,9 @@
 // Kernel: the one seam between varve and the operating system.
 //
 // Every system call on a file, and every store into a mapping of one, goes through a Kernel. There are three:
-//   real_kernel()     the operating system;
-//   FaultyKernel      wraps another one: counts calls, makes the k-th fail, return short or be interrupted, records
-//   them; MemoryKernel      a simulated disk with a volatile cache: it can be crashed, and answers any legal crash
-//   state.
+// - real_kernel() is the operating system;
+// - FaultyKernel wraps another one: it counts calls and makes the k-th fail, return short or be interrupted;
+// - MemoryKernel is a simulated disk with a volatile cache: it can be crashed, and answers any legal crash state.
 // So the code above (File, Mapping, Segment, ...) is the same code in production and under test.
 //
 // Answers: >= 0 is success, -errno a failure. Nothing here retries or loops: EINTR and short transfers reach the caller
@@ -85,6 +84,12 @@ class Kernel {
   // A 32-bit store with release order, for the field that makes a batch visible. `to` need not be aligned; `value` is
   // stored in the machine's byte order.
   virtual int store_release(void* to, uint32_t value) = 0;
+  // What an append does: store(), then store_release() of a field inside what was stored; that only if the store was
+  // good. The operating system does both under one guard. Everybody else leaves this as it is, and sees two calls.
+  virtual int store_and_release(void* to, const void* from, size_t length, void* field, uint32_t value) {
+    const int stored = store(to, from, length);
+    return stored < 0 ? stored : store_release(field, value);
+  }
 };
 
 // The operating system itself. Lives for ever.

@@ -50,6 +50,19 @@ class Mapping {
   // Stores four bytes with release order: everything stored before is visible to whoever sees them. `value` is in
   // the byte order of the file already (to_big_endian).
   Status publish(uint64_t position, uint32_t value);
+  // store(), and then publish() of four of those bytes, at `field`.
+  Status store_and_publish(uint64_t position, const void* from, size_t length, uint64_t field, uint32_t value) {
+    constexpr const char* kCall = "store";
+    if (address_ == nullptr || damaged()) [[unlikely]]
+      return usable(kCall, position);
+    check(covers(position, length) && field >= position && field - position + sizeof value <= length,
+          "a store outside of its mapping");
+    uint8_t* to = address_ + (position - start_);
+    const int result = kernel_->store_and_release(to, from, length, to + (field - position), value);
+    if (result < 0) [[unlikely]]
+      return damage(kCall, position);
+    return Status::success();
+  }
 
   // Runs `use(const uint8_t* bytes)` over the mapped bytes in place, guarded. When pages could not be had the answer
   // is a failure and whatever `use` concluded is void (it may have seen zeros). `use` must not map, guard or throw.

@@ -371,6 +371,21 @@ class RealKernel final : public Kernel {
 
   int store_release(void* to, uint32_t value) override {
     BusGuard guard(to, sizeof value);
+    release(to, value);
+    return guard.faulted() ? -EFAULT : 0;
+  }
+
+  int store_and_release(void* to, const void* from, size_t length, void* field, uint32_t value) override {
+    BusGuard guard(to, length);
+    std::memcpy(to, from, length);
+    if (guard.faulted()) [[unlikely]]
+      return -EFAULT;
+    release(field, value);
+    return guard.faulted() ? -EFAULT : 0;
+  }
+
+ private:
+  static void release(void* to, uint32_t value) {
     if (reinterpret_cast<uintptr_t>(to) % alignof(uint32_t) == 0) {
       __atomic_store_n(static_cast<uint32_t*>(to), value, __ATOMIC_RELEASE);
     } else {
@@ -381,7 +396,6 @@ class RealKernel final : public Kernel {
 #endif
       std::memcpy(to, &value, sizeof value);
     }
-    return guard.faulted() ? -EFAULT : 0;
   }
 };
 

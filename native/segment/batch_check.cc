@@ -1,9 +1,5 @@
 #include "segment/batch_check.h"
 
-#include <limits>
-
-#include "base/crc32c.h"
-
 namespace varve {
 
 namespace {
@@ -86,41 +82,6 @@ int64_t record_offset_delta(Cursor record) {
 }
 
 }  // namespace
-
-BatchHeader parse_batch_header(const uint8_t* bytes) {
-  using namespace record_batch;
-  return BatchHeader{
-      .base_offset = static_cast<int64_t>(load_be64(bytes + kBaseOffsetAt)),
-      .length = load_be32(bytes + kLengthAt),
-      .leader_epoch = static_cast<int32_t>(load_be32(bytes + kLeaderEpochAt)),
-      .magic = bytes[kMagicAt],
-      .crc = load_be32(bytes + kCrcAt),
-      .attributes = load_be16(bytes + kAttributesAt),
-      .last_offset_delta = static_cast<int32_t>(load_be32(bytes + kLastOffsetDeltaAt)),
-      .base_timestamp = static_cast<int64_t>(load_be64(bytes + kBaseTimestampAt)),
-      .max_timestamp = static_cast<int64_t>(load_be64(bytes + kMaxTimestampAt)),
-      .producer_id = static_cast<int64_t>(load_be64(bytes + kProducerIdAt)),
-      .producer_epoch = static_cast<int16_t>(load_be16(bytes + kProducerEpochAt)),
-      .base_sequence = static_cast<int32_t>(load_be32(bytes + kBaseSequenceAt)),
-      .record_count = static_cast<int32_t>(load_be32(bytes + kRecordCountAt)),
-  };
-}
-
-bool plausible(const BatchHeader& header) {
-  using namespace record_batch;
-  return header.length >= kMinLength && header.length <= static_cast<uint32_t>(INT32_MAX) && header.magic == kMagic &&
-         (header.attributes & kReservedBits) == 0 && header.codec() <= kMaxCodec && header.last_offset_delta >= 0 &&
-         header.record_count >= 0 && header.record_count - 1 <= header.last_offset_delta && header.base_offset >= 0 &&
-         header.base_offset < std::numeric_limits<int64_t>::max() - header.last_offset_delta;
-}
-
-uint32_t compute_batch_crc(std::span<const uint8_t> batch) {
-  return crc32c(batch.data() + record_batch::kAttributesAt, batch.size() - record_batch::kAttributesAt);
-}
-
-bool crc_matches(std::span<const uint8_t> batch, const BatchHeader& header) {
-  return compute_batch_crc(batch) == header.crc;
-}
 
 bool records_fit(std::span<const uint8_t> batch, const BatchHeader& header, bool dense) {
   Cursor cursor(batch.data() + record_batch::kHeaderBytes, batch.data() + batch.size());

@@ -6,9 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "base/byte_order.h"
+#include "base/crc32c.h"
 #include "format/record_batch.h"
 
 namespace varve {
@@ -35,15 +37,43 @@ struct BatchHeader {
   uint16_t codec() const { return attributes & record_batch::kCodecMask; }
 };
 
-BatchHeader parse_batch_header(const uint8_t* bytes);
+// Inline, as is plausible(): every append and every step of a walk runs it, and few of them look at all fields.
+inline BatchHeader parse_batch_header(const uint8_t* bytes) {
+  using namespace record_batch;
+  return BatchHeader{
+      .base_offset = static_cast<int64_t>(load_be64(bytes + kBaseOffsetAt)),
+      .length = load_be32(bytes + kLengthAt),
+      .leader_epoch = static_cast<int32_t>(load_be32(bytes + kLeaderEpochAt)),
+      .magic = bytes[kMagicAt],
+      .crc = load_be32(bytes + kCrcAt),
+      .attributes = load_be16(bytes + kAttributesAt),
+      .last_offset_delta = static_cast<int32_t>(load_be32(bytes + kLastOffsetDeltaAt)),
+      .base_timestamp = static_cast<int64_t>(load_be64(bytes + kBaseTimestampAt)),
+      .max_timestamp = static_cast<int64_t>(load_be64(bytes + kMaxTimestampAt)),
+      .producer_id = static_cast<int64_t>(load_be64(bytes + kProducerIdAt)),
+      .producer_epoch = static_cast<int16_t>(load_be16(bytes + kProducerEpochAt)),
+      .base_sequence = static_cast<int32_t>(load_be32(bytes + kBaseSequenceAt)),
+      .record_count = static_cast<int32_t>(load_be32(bytes + kRecordCountAt)),
+  };
+}
 
 // The rules that need only the header: length at least 49, magic 2, no reserved attribute bits, a known codec, last
 // offset delta and record count not negative, count at most delta + 1, offsets inside [0, 2^63 - 2].
-bool plausible(const BatchHeader& header);
+inline bool plausible(const BatchHeader& header) {
+  using namespace record_batch;
+  return header.length >= kMinLength && header.length <= static_cast<uint32_t>(INT32_MAX) && header.magic == kMagic &&
+         (header.attributes & kReservedBits) == 0 && header.codec() <= kMaxCodec && header.last_offset_delta >= 0 &&
+         header.record_count >= 0 && header.record_count - 1 <= header.last_offset_delta && header.base_offset >= 0 &&
+         header.base_offset < std::numeric_limits<int64_t>::max() - header.last_offset_delta;
+}
 
 // Does the CRC in the header match the bytes? `batch` is the whole batch.
-bool crc_matches(std::span<const uint8_t> batch, const BatchHeader& header);
-uint32_t compute_batch_crc(std::span<const uint8_t> batch);
+inline uint32_t compute_batch_crc(std::span<const uint8_t> batch) {
+  return crc32c(batch.data() + record_batch::kAttributesAt, batch.size() - record_batch::kAttributesAt);
+}
+inline bool crc_matches(std::span<const uint8_t> batch, const BatchHeader& header) {
+  return compute_batch_crc(batch) == header.crc;
+}
 
 // Walks the records of an uncompressed batch: varints, lengths and the count must fit exactly. Offset deltas must count
 // 0, 1, 2 ... (`dense`), or at least rise and stay at or below the last offset delta (compacted batches).

@@ -4,7 +4,7 @@
 // Invariant: behind the published end the file is zero, whatever fails here (unless a failure says otherwise by making
 // every later call fail too). So a reader that steps past the last batch finds a zero length, or the end of the file.
 //
-// Threads: make_room() and write() are the owner's; close() comes after the last of them, from any thread; the counters
+// Threads: write() is the owner's; close() comes after the last one, from any thread; the counters
 // may be read by any thread.
 #pragma once
 
@@ -21,11 +21,9 @@ class LogWriter {
  public:
   virtual ~LogWriter() = default;
 
-  // Afterwards write() of [position, position + length) meets neither a full disk nor a missing page.
-  // kNoSpace: may be tried again.
-  virtual Status make_room(uint64_t position, size_t length) = 0;
-  // Writes whole batches, that had room made, so that a reader sees all of them or none: the length field of the first
-  // becomes visible last. `bytes` is written to meanwhile, and restored.
+  // Writes whole batches so that a reader sees all of them or none: the length field of the first becomes visible last.
+  // Room is made first (blocks and pages), so that a full disk is an answer and changes nothing; kNoSpace may be tried
+  // again. `bytes` is written to meanwhile, and restored.
   virtual Status write(uint64_t position, uint8_t* bytes, size_t length) = 0;
   // Ends writing and gives mappings back.
   virtual Status close() = 0;

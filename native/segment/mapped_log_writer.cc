@@ -77,12 +77,11 @@ class MappedTail final : public Pretouchable {
     uint32_t batch_length;  // in file order
     std::memcpy(&batch_length, bytes + kLengthAt, sizeof batch_length);
     std::memset(bytes + kLengthAt, 0, sizeof batch_length);
-    Status status = mapping_.store(position, bytes, length);
+    // All batches but the first have their lengths already, but nobody can step over the first one's zero: publishing
+    // it makes all of them visible at once.
+    Status status = mapping_.store_and_publish(position, bytes, length, position + kLengthAt, batch_length);
     std::memcpy(bytes + kLengthAt, &batch_length, sizeof batch_length);
-    VARVE_RETURN_IF_FAILED(status);
-    // All batches but the first have their lengths already, but nobody can step over the first one's zero: this store
-    // makes all of them visible at once.
-    return mapping_.publish(position + kLengthAt, batch_length);
+    return status;
   }
 
   // Pretoucher's thread.
@@ -160,13 +159,12 @@ class MappedLogWriter final : public LogWriter {
         pretoucher_(options.pretouch_on_thread ? Pretoucher::shared() : nullptr) {}
   ~MappedLogWriter() override { close(); }
 
-  Status make_room(uint64_t position, size_t length) override {
-    const uint64_t end = position + length;
-    if (!tail_->has_room(end)) VARVE_RETURN_IF_FAILED(tail_->make_room(end));
-    if (pretoucher_ && tail_->passed(end)) pretoucher_->wake(tail_);
-    return Status::success();
-  }
   Status write(uint64_t position, uint8_t* bytes, size_t length) override {
+    const uint64_t end = position + length;
+    if (!tail_->has_room(end)) [[unlikely]]
+      VARVE_RETURN_IF_FAILED(tail_->make_room(end));
+    if (pretoucher_ && tail_->passed(end)) [[unlikely]]
+      pretoucher_->wake(tail_);
     return tail_->write(position, bytes, length);
   }
   Status close() override { return tail_->close(); }

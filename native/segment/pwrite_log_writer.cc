@@ -15,18 +15,8 @@ class PwriteLogWriter final : public LogWriter {
   PwriteLogWriter(const File& file, const LogWriterOptions& options)
       : file_(file), segment_bytes_(options.segment_bytes), blocks_(file, options.position) {}
 
-  Status make_room(uint64_t position, size_t length) override {
-    if (failed_) return Status::failure(Code::kFailed, "pwrite", file_.path(), position);
-    const uint64_t end = position + length;
-    if (!preallocates_ || end <= blocks_.end()) return Status::success();
-    Status status = blocks_.cover(end, std::max(segment_bytes_, end));
-    if (status.code != Code::kUnsupported) return status;
-    // Without real blocks a full disk shows at the pwrite, which is undone below.
-    preallocates_ = false;
-    return Status::success();
-  }
-
   Status write(uint64_t position, uint8_t* bytes, size_t length) override {
+    VARVE_RETURN_IF_FAILED(make_room(position, length));
     Status status = file_.write_at(position, bytes, length);
     if (status.ok()) return status;
     // Any part of it may be in the file. Nothing beyond `position` was ever published, so cutting there takes nothing
@@ -42,6 +32,17 @@ class PwriteLogWriter final : public LogWriter {
   uint64_t mapped_bytes() const override { return 0; }
 
  private:
+  Status make_room(uint64_t position, size_t length) {
+    if (failed_) return Status::failure(Code::kFailed, "pwrite", file_.path(), position);
+    const uint64_t end = position + length;
+    if (!preallocates_ || end <= blocks_.end()) return Status::success();
+    Status status = blocks_.cover(end, std::max(segment_bytes_, end));
+    if (status.code != Code::kUnsupported) return status;
+    // Without real blocks a full disk shows at the pwrite, which is undone below.
+    preallocates_ = false;
+    return Status::success();
+  }
+
   const File& file_;
   const uint64_t segment_bytes_;
   Preallocation blocks_;

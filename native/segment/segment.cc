@@ -134,55 +134,10 @@ bool Segment::full_for(uint64_t bytes) const {
   return end + bytes > options_.segment_bytes || offset_index_.full() || time_index_.full();
 }
 
-Status Segment::append(const AppendRequest& request, AppendResult* result) {
-  *result = AppendResult{};
-  const uint64_t position = end_position_.load(std::memory_order_relaxed);
-  if (options_.mode == SegmentMode::kRead || sealed_.load(std::memory_order_relaxed)) {
-    return failure(Code::kReadOnly, "append", position);
-  }
-  if (!ready_ || request.base_offset < next_offset_) return failure(Code::kInvalidArgument, "append", position);
-
-  uint64_t total = request.scratch.size();
-  for (const std::span<const uint8_t>& fragment : request.fragments) total += fragment.size();
-  if (total < record_batch::kHeaderBytes) return failure(Code::kCorrupt, "batch length", position);
-  if (total > offset_index::kMaxPosition) return failure(Code::kRecordTooLarge, "append", position);
-  if (full_for(total)) return failure(Code::kSegmentFull, "append", position);
-
-  // The copy comes first, and only the copy is checked: the source may be shared memory that changes meanwhile. It is
-  // made in private memory, not in the file, so that what fails its checks never was there, not even for a crash.
-  std::unique_ptr<uint8_t[]> large;
-  std::span<uint8_t> bytes = request.scratch;
-  if (!request.fragments.empty()) {
-    uint8_t* copy = staging(total, &large);
-    if (copy == nullptr) return failure(Code::kNoMemory, "append", position);
-    size_t at = 0;
-    for (const std::span<const uint8_t>& fragment : request.fragments) {
-      if (!fragment.empty()) std::memcpy(copy + at, fragment.data(), fragment.size());
-      at += fragment.size();
-    }
-    bytes = {copy, total};
-  }
-  VARVE_RETURN_IF_FAILED(check_batches(request, bytes, result));
-  VARVE_RETURN_IF_FAILED(writer_->make_room(position, bytes.size()));
-  VARVE_RETURN_IF_FAILED(writer_->write(position, bytes.data(), bytes.size()));
-
-  for (size_t at = 0; at < bytes.size();) {
-    const BatchHeader header = parse_batch_header(bytes.data() + at);
-    count_batch(header, position + at, true);
-    at += header.size();
-  }
-  result->position = position;
-  result->bytes = bytes.size();
-  result->end_position = position + bytes.size();
-  next_offset_ = result->last_offset + 1;
-  // Publish last: whoever sees this end sees all bytes below it.
-  end_position_.store(result->end_position, std::memory_order_release);
-  return Status::success();
-}
-
-// Checks all batches and stamps them; fills in what the result says about offsets and timestamps. Stamping the same
-// bytes a second time, after kSegmentFull, gives the same bytes as stamping once.
-Status Segment::check_batches(const AppendRequest& request, std::span<uint8_t> bytes, AppendResult* result) const {
+// Checks all batches and stamps them; fills in what the result says about offsets and timestamps, and the last batch's
+// header as stamped. Stamping the same bytes a second time, after kSegmentFull, gives the same bytes as stamping once.
+Status Segment::check_batches(const AppendRequest& request, std::span<uint8_t> bytes, AppendResult* result,
+                              BatchHeader* last) const {
   using namespace record_batch;
   const bool keep = (request.flags & kAppendKeepOffsets) != 0;
   const uint64_t position = end_position_.load(std::memory_order_relaxed);
@@ -231,8 +186,59 @@ Status Segment::check_batches(const AppendRequest& request, std::span<uint8_t> b
     result->last_offset = header.last_offset();
     next_offset = header.next_offset();
     at += header.size();
+    *last = header;
   }
   result->fault_at = 0;
+  return Status::success();
+}
+
+Status Segment::append(const AppendRequest& request, AppendResult* result) {
+  *result = AppendResult{};
+  const uint64_t position = end_position_.load(std::memory_order_relaxed);
+  if (options_.mode == SegmentMode::kRead || sealed_.load(std::memory_order_relaxed)) {
+    return failure(Code::kReadOnly, "append", position);
+  }
+  if (!ready_ || request.base_offset < next_offset_) return failure(Code::kInvalidArgument, "append", position);
+
+  uint64_t total = request.scratch.size();
+  for (const std::span<const uint8_t>& fragment : request.fragments) total += fragment.size();
+  if (total < record_batch::kHeaderBytes) return failure(Code::kCorrupt, "batch length", position);
+  if (total > offset_index::kMaxPosition) return failure(Code::kRecordTooLarge, "append", position);
+  if (full_for(total)) return failure(Code::kSegmentFull, "append", position);
+
+  // The copy comes first, and only the copy is checked: the source may be shared memory that changes meanwhile. It is
+  // made in private memory, not in the file, so that what fails its checks never was there, not even for a crash.
+  std::unique_ptr<uint8_t[]> large;
+  std::span<uint8_t> bytes = request.scratch;
+  if (!request.fragments.empty()) {
+    uint8_t* copy = staging(total, &large);
+    if (copy == nullptr) return failure(Code::kNoMemory, "append", position);
+    size_t at = 0;
+    for (const std::span<const uint8_t>& fragment : request.fragments) {
+      if (!fragment.empty()) std::memcpy(copy + at, fragment.data(), fragment.size());
+      at += fragment.size();
+    }
+    bytes = {copy, total};
+  }
+  BatchHeader last;
+  VARVE_RETURN_IF_FAILED(check_batches(request, bytes, result, &last));
+  VARVE_RETURN_IF_FAILED(writer_->write(position, bytes.data(), bytes.size()));
+
+  if (result->batches == 1) {  // most appends: its header is at hand
+    count_batch(last, position, true);
+  } else {
+    for (size_t at = 0; at < bytes.size();) {
+      const BatchHeader header = parse_batch_header(bytes.data() + at);
+      count_batch(header, position + at, true);
+      at += header.size();
+    }
+  }
+  result->position = position;
+  result->bytes = bytes.size();
+  result->end_position = position + bytes.size();
+  next_offset_ = result->last_offset + 1;
+  // Publish last: whoever sees this end sees all bytes below it.
+  end_position_.store(result->end_position, std::memory_order_release);
   return Status::success();
 }
 

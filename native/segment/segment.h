@@ -240,7 +240,8 @@ class Segment {
   void start_writer(uint64_t position);
   Status write_indexes(bool always);
 
-  Status check_batches(const AppendRequest& request, std::span<uint8_t> bytes, AppendResult* result) const;
+  [[gnu::always_inline]] inline Status check_batches(const AppendRequest& request, std::span<uint8_t> bytes,
+                                                     AppendResult* result, BatchHeader* last) const;
   bool full_for(uint64_t bytes) const;
   void count_batch(const BatchHeader& header, uint64_t position, bool add_entries);
 
