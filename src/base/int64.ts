@@ -13,7 +13,8 @@ const twoTo32 = 0x1_0000_0000
  */
 export function readInt64(view: DataView, position: number): number {
   const value = view.getInt32(position) * twoTo32 + view.getUint32(position + 4)
-  return Number.isSafeInteger(value) ? value : Number.NaN
+  // A whole number whatever was rounded, so its size is all that needs a look.
+  return value <= Number.MAX_SAFE_INTEGER && value >= Number.MIN_SAFE_INTEGER ? value : Number.NaN
 }
 
 /** Writes a safe integer as a signed 64-bit one. */

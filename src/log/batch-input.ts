@@ -2,7 +2,7 @@ import { VarveError } from '../errors.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
 import { headerFault } from '../record/batch-header.ts'
 import { AppendFlag } from '../storage/segment.ts'
-import { makeBatchFields, readBatchFields } from './batch-fields.ts'
+import { isControlBatch, makeBatchFields, readBatchFields } from './batch-fields.ts'
 import type { ProducerBatch } from './producer-states.ts'
 import { markerOfInput } from './transaction-marker.ts'
 
@@ -114,7 +114,7 @@ export class BatchInput {
   #readHeader(position: number, batch: ProducerBatch): number {
     const view = this.#view
     readBatchFields(view, position, batch)
-    batch.marker = markerOfInput(batch, this.bytes, view, position)
+    batch.marker = isControlBatch(batch) ? markerOfInput(batch, this.bytes, view, position) : undefined
     return batch.sizeBytes
   }
 }

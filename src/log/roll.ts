@@ -63,7 +63,8 @@ export function rollReason(
   const waitedMs =
     segment.firstMaxTimestamp >= 0 ? append.maxTimestamp - segment.firstMaxTimestamp : nowMs - segment.createdMs
   if (waitedMs > limits.segmentMs) return 'time'
-  if (segment.indexEntries >= Math.floor(limits.segmentIndexBytes / indexEntryBytes)) return 'index'
-  if (segment.timeIndexEntries >= Math.floor(limits.segmentIndexBytes / timeIndexEntryBytes) - 1) return 'index'
+  // One more entry, or two more, must fit: multiplied out, since divisions would be a tenth of an append.
+  if ((segment.indexEntries + 1) * indexEntryBytes > limits.segmentIndexBytes) return 'index'
+  if ((segment.timeIndexEntries + 2) * timeIndexEntryBytes > limits.segmentIndexBytes) return 'index'
   return undefined
 }
