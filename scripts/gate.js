@@ -38,7 +38,7 @@ const suite = ['unit', 'golden', 'conformance', 'lifecycle']
 async function mocha(folders, { env = {}, program = [node, 'node_modules/mocha/bin/mocha.js'] } = {}) {
   const file = join(root, 'dist', `.mocha-${process.pid}.json`)
   rmSync(file, { force: true })
-  const specs = folders.map((folder) => `dist/test/${folder}/**/*.test.js`)
+  const specs = folders.map((folder) => `dist/test/${folder}{/**/*,}.test.js`)
   const args = ['--config', 'scripts/gate/mocharc.json', '--reporter', 'scripts/gate/mocha-reporter.js', ...specs]
   const [command, ...first] = program
   const { code, output } = await run(command, [...first, ...args], {
@@ -167,6 +167,10 @@ async function longLane({ row: onlyRow, variant: onlyVariant, from, count, minut
         }
       }
     }
+  }
+  if (onlyRow === undefined && performance.now() < stopAt) {
+    const env = { VARVE_FUZZ_SECONDS: '300' }
+    await report.step('damaged files, 300 seconds of each kind', () => mocha(['unit/damaged-files'], { env }))
   }
   console.log('\nso far, with the code as it is now:')
   for (const row of rows) {

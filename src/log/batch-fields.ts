@@ -5,7 +5,14 @@
  * Appends reuse one object for every batch, so machines copy what they keep.
  */
 import { readInt64 } from '../base/int64.ts'
-import { Attribute, HeaderField, lengthOverhead, noSequence, noTimestamp } from '../record/batch-header.ts'
+import {
+  Attribute,
+  HeaderField,
+  lengthOverhead,
+  noProducerId,
+  noSequence,
+  noTimestamp,
+} from '../record/batch-header.ts'
 
 export interface BatchFields {
   /** Offset of the first record. Before an append it is what the producer wrote, and means nothing. */
@@ -28,8 +35,8 @@ export interface BatchFields {
   recordCount: number
 }
 
-/** One constant, so that reading the header of a batch without a producer allocates no bigint. */
-export const noProducerId = -1n
+export { noProducerId } from '../record/batch-header.ts'
+
 export const noProducerEpoch = -1
 export const noCoordinatorEpoch = -1
 

@@ -50,7 +50,9 @@ export class BatchInput {
     this.flags = AppendFlag.setCrc
     this.scratch = true
     this.batches = this.#single
-    this.#readHeader(0, this.#single[0]!)
+    const batch = this.#single[0]!
+    builder.describe(batch)
+    batch.marker = isControlBatch(batch) ? markerOfInput(batch, bytes, this.#view, 0) : undefined
     return this
   }
 

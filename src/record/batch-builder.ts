@@ -1,5 +1,5 @@
 import { check } from '../base/check.ts'
-import { writeInt64 } from '../base/int64.ts'
+import { readInt64, writeInt64 } from '../base/int64.ts'
 import { int32VarintSize, int64VarintSize, writeInt32Varint, writeInt64Varint } from '../base/varint.ts'
 import type { CompressionCodec } from '../env/codecs.ts'
 import { VarveError } from '../errors.ts'
@@ -11,6 +11,7 @@ import {
   HeaderField,
   headerBytes,
   lengthOverhead,
+  noProducerId,
   noSequence,
   noTimestamp,
 } from './batch-header.ts'
@@ -32,6 +33,21 @@ export interface BatchBuilderOptions {
   readonly crc32c: Crc32c
   /** Asked once per batch, when a record without a timestamp comes. Default: such records get -1, "no timestamp". */
   readonly now?: (() => number) | undefined
+}
+
+/** The header fields that `describe` fills in: those of `log/batch-fields.ts`. */
+export interface DescribedBatch {
+  baseOffset: number
+  lastOffsetDelta: number
+  sizeBytes: number
+  leaderEpoch: number
+  attributes: number
+  baseTimestamp: number
+  maxTimestamp: number
+  producerId: bigint
+  producerEpoch: number
+  baseSequence: number
+  recordCount: number
 }
 
 /** What a log sets when it takes a batch, for those who make a log's bytes without a log. */
@@ -74,6 +90,9 @@ export class BatchBuilder {
   private batchTimestamp = Number.NaN
   private finished = false
   private producerAttributes = 0
+  private producerId = noProducerId
+  private producerEpoch = -1
+  private baseSequence = noSequence
   /** Bytes that fit without growing. Invariant: capacity <= buffer.length, capacity <= maxBytes. */
   private capacity: number
 
@@ -114,7 +133,8 @@ export class BatchBuilder {
 
   /**
    * The buffer that holds the batch in `[0, byteLength)`. Its identity changes only when it grows, so that whoever
-   * registers it elsewhere can compare. Contents are complete after `finish`.
+   * registers it elsewhere can compare. Contents are complete after `finish`. To be read only: a log appends by what
+   * the builder knows of its batch.
    */
   get bytes(): Buffer {
     return this.buffer
@@ -137,11 +157,8 @@ export class BatchBuilder {
    */
   setProducer(producer: ProducerFields | null): void {
     if (this.finished) throw finishedBatch()
-    const { view } = this
     if (producer === null) {
-      view.setBigInt64(HeaderField.producerId, -1n)
-      view.setInt16(HeaderField.producerEpoch, -1)
-      view.setInt32(HeaderField.baseSequence, noSequence)
+      this.writeProducer(noProducerId, -1, noSequence)
       this.producerAttributes = 0
       return
     }
@@ -152,10 +169,18 @@ export class BatchBuilder {
     }
     requireInteger('producerEpoch', producerEpoch, 0x7fff)
     if (baseSequence !== noSequence) requireInteger('baseSequence', baseSequence, 0x7fff_ffff)
+    this.writeProducer(producerId, producerEpoch, baseSequence)
+    this.producerAttributes = transactional ? Attribute.transactional : 0
+  }
+
+  private writeProducer(producerId: bigint, producerEpoch: number, baseSequence: number): void {
+    const { view } = this
     view.setBigInt64(HeaderField.producerId, producerId)
     view.setInt16(HeaderField.producerEpoch, producerEpoch)
     view.setInt32(HeaderField.baseSequence, baseSequence)
-    this.producerAttributes = transactional ? Attribute.transactional : 0
+    this.producerId = producerId
+    this.producerEpoch = producerEpoch
+    this.baseSequence = baseSequence
   }
 
   /**
@@ -219,6 +244,26 @@ export class BatchBuilder {
     view.setInt32(HeaderField.recordCount, count)
     this.finished = true
     return this.end
+  }
+
+  /**
+   * Fills in what the header of a finished batch says, for the log that appends it: most of it stands here as numbers
+   * already, which saves a tenth of an append. Read from the bytes is what an append stamps there.
+   */
+  describe(fields: DescribedBatch): void {
+    check(this.finished, 'a batch is finished before it is described')
+    const { view } = this
+    fields.baseOffset = readInt64(view, HeaderField.baseOffset)
+    fields.lastOffsetDelta = this.count - 1
+    fields.sizeBytes = this.end
+    fields.leaderEpoch = view.getInt32(HeaderField.leaderEpoch)
+    fields.attributes = view.getInt16(HeaderField.attributes)
+    fields.baseTimestamp = this.baseTimestamp
+    fields.maxTimestamp = this.latestTimestamp
+    fields.producerId = this.producerId
+    fields.producerEpoch = this.producerEpoch
+    fields.baseSequence = this.baseSequence
+    fields.recordCount = this.count
   }
 
   /**

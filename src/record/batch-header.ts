@@ -42,6 +42,8 @@ export const Attribute = {
 
 /** No producer id, epoch or sequence. */
 export const noSequence = -1
+/** One constant, so that reading the header of a batch without a producer allocates no bigint. */
+export const noProducerId = -1n
 export const noTimestamp = -1
 
 /** Size of the batch that starts at `position`, or 0 where its length field is zero: nothing was published there. */
