@@ -148,6 +148,7 @@ const checkpoint: Checkpoint = {
     indexCrc: 0xffff_ffff,
     timeIndexEntries: 2,
     timeIndexCrc: 0x8000_0001,
+    topicCrc: 0xdead_0001,
   })),
 }
 
