@@ -378,39 +378,51 @@ interface ScanEnd {
   readonly stop: number
 }
 
-/**
- * Takes away what an interrupted deletion or compaction left, and answers the base offsets of the segments, rising.
- * @throws VARVE_FOREIGN_FOLDER when the folder holds files, and none of a log.
- */
+/** Takes away what an interrupted deletion, truncation or write left, and answers the base offsets of the segments, rising. */
 function clearLeftovers(disk: Disk, folder: string): number[] {
   const bases: number[] = []
-  let strangers = 0
-  for (const { name, folder: isFolder } of disk.list(folder) ?? []) {
+  for (const { name } of disk.list(folder) ?? []) {
     const file = parseSegmentFileName(name)
-    if (name.startsWith(truncatingPrefix)) disk.remove(`${folder}/${name}`)
-    else if (file === undefined) {
-      if (isFolder || !ownNames.has(name)) strangers++
-    } else if (file.state === 'deleted' || file.state === 'cleaned') disk.remove(`${folder}/${name}`)
-    else if (file.kind === 'log' && file.state === undefined) bases.push(file.baseOffset)
-  }
-  if (bases.length === 0 && strangers > 0) {
-    throw new VarveError(
-      'VARVE_FOREIGN_FOLDER',
-      `${folder} holds files, but no log. Nothing was changed. Name an empty folder, or one that does not exist yet.`,
-      { details: { path: folder } },
-    )
+    if (isLeftover(name)) disk.remove(`${folder}/${name}`)
+    else if (file?.kind === 'log' && file.state === undefined) bases.push(file.baseOffset)
   }
   return bases.sort((a, b) => a - b)
+}
+
+function isLeftover(name: string): boolean {
+  if (name.startsWith(truncatingPrefix)) return true
+  // A small file that was being replaced: the old one, or the new one, is there whole.
+  if (name.endsWith('.tmp')) return isOurs(name.slice(0, -4))
+  const state = parseSegmentFileName(name)?.state
+  return state === 'deleted' || state === 'cleaned'
+}
+
+/**
+ * Refuses a folder that holds files, and none of a log: somebody named the wrong one. Looks only, so that it can be
+ * asked before anything is made there.
+ * @throws VARVE_FOREIGN_FOLDER.
+ */
+export function refuseForeignFolder(disk: Disk, folder: string): void {
+  const entries = disk.list(folder) ?? []
+  if (entries.some(({ name }) => parseSegmentFileName(name)?.kind === 'log')) return
+  const stranger = entries.find(({ name, folder: isFolder }) => isFolder || !(isOurs(name) || isLeftover(name)))
+  if (stranger === undefined) return
+  throw new VarveError(
+    'VARVE_FOREIGN_FOLDER',
+    `${folder} holds files (such as ${stranger.name}), but no log. Nothing was changed. Name an empty folder, or one that does not exist yet.`,
+    { details: { path: folder, stranger: stranger.name } },
+  )
+}
+
+function isOurs(name: string): boolean {
+  return ownNames.has(name) || parseSegmentFileName(name) !== undefined
 }
 
 const ownNames: ReadonlySet<string> = new Set([
   '.lock',
   'varve-tails',
   'varve-checkpoint',
-  'varve-checkpoint.tmp',
   'varve.next',
   'leader-epoch-checkpoint',
-  'leader-epoch-checkpoint.tmp',
   'partition.metadata',
-  'partition.metadata.tmp',
 ])

@@ -7,7 +7,7 @@ import { compressionCodecs } from '../env/node/codecs/index.ts'
 import { VarveError } from '../errors.ts'
 import { Log } from '../log/log.ts'
 import { LogReader, type ReaderCheckpoint } from '../log/log-reader.ts'
-import { type RecoveredLog, type RecoveryProgress, recoverLog } from '../log/recovery.ts'
+import { type RecoveredLog, type RecoveryProgress, recoverLog, refuseForeignFolder } from '../log/recovery.ts'
 import type { LogSettingOptions, LogSettings } from '../settings/log-settings.ts'
 import { parseLogSettings } from '../settings/parse-log-settings.ts'
 import { Disk } from '../storage/disk.ts'
@@ -72,6 +72,7 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
   if (known === null) disk.makeFolder(path)
   // Somebody else may have made it just now, and not have flushed that.
   else if (disk.stat(`${path}/${varveCheckpointName}`) === null) disk.syncParentFolder(path)
+  refuseForeignFolder(disk, path)
   const location = locateLog(disk, path)
   const root = LogRoot.open(disk, location, holderText(), logger)
   try {

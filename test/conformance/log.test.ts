@@ -339,6 +339,23 @@ describe('a log', () => {
     await assert.rejects(openLog(folder()), { code: 'VARVE_LOCKED', message: new RegExp(`process ${process.pid} `) })
   })
 
+  it('refuses a folder that is something else, and changes nothing in it', async () => {
+    writeFileSync(join(folder(), 'holiday.jpg'), 'x')
+    await assert.rejects(openLog(folder()), { code: 'VARVE_FOREIGN_FOLDER', message: /holiday\.jpg/ })
+    assert.deepEqual(readdirSync(folder()), ['holiday.jpg'])
+    await assert.rejects(openLog(join(folder(), 'holiday.jpg')), { code: 'VARVE_NOT_A_FOLDER' })
+    await assert.rejects(openLog(join(folder(), 'none'), { mode: 'read' }), { code: 'VARVE_NOT_FOUND' })
+  })
+
+  it('removes what an interrupted replacement left', async () => {
+    const log = await open()
+    log.append(batchOf(['a']))
+    await log.close()
+    writeFileSync(join(folder(), '00000000000000000001.snapshot.tmp'), 'half')
+    await open()
+    assert.ok(!readdirSync(folder()).some((name) => name.endsWith('.tmp')))
+  })
+
   it('refuses everything once it is closed', async () => {
     const log = await open()
     await log.close()

@@ -26,12 +26,12 @@ export function failureOf(addon: Addon, what: string, extraDetails: Record<strin
   if (native.errnoName !== '') details.errno = native.errnoName
   if (native.call !== '') details.call = native.call
   const reason = [
-    native.errnoName === '' ? native.call : `${native.call}: ${native.errnoName}`,
+    native.errnoName === '' ? `${native.call} failed` : `${native.call} answered ${native.errnoName}`,
     native.path === '' ? '' : `on ${native.path}`,
     native.position >= 0 ? `at byte ${native.position}` : '',
   ]
     .filter((part) => part !== '')
     .join(' ')
-  const message = [`Could not ${what}: ${reason}.`, native.message, advice[code] ?? ''].filter((part) => part !== '')
+  const message = [`Could not ${what}: ${reason}.`, advice[code] ?? ''].filter((part) => part !== '')
   return new VarveError(code, message.join(' '), { details })
 }
