@@ -17,7 +17,7 @@ enum class Code : uint8_t {
   kInvalidArgument,   // a caller's mistake that the binding could not rule out
   kCorrupt,           // bytes that fail their checks: checksum, length, magic, count, order
   kIo,                // the system refused a read, a write or a flush; `error_number` says why
-  kNoSpace,           // ENOSPC, EDQUOT, or the reserve is reached; appending may resume later
+  kNoSpace,           // ENOSPC, EDQUOT, or the reserve is reached, and never a failed flush; trying again is harmless
   kNotFound,          // no such file or folder
   kExists,            // it is there already
   kPermission,        // EACCES, EPERM

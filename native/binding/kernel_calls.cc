@@ -118,6 +118,15 @@ Napi::Value kernel_crash(const Napi::CallbackInfo& info) {
   return answer_handle(environment, environment.kernels.insert(std::move(crashed)));
 }
 
+Napi::Value kernel_capacity(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::shared_ptr<KernelHandle> handle = memory_argument(arguments);
+  int64_t bytes = arguments.integer(1, "bytes");
+  if (!arguments.good()) return arguments.refusal();
+  handle->memory->set_capacity_bytes(static_cast<uint64_t>(bytes));
+  return answer(arguments.environment(), Status::success());
+}
+
 Napi::Value kernel_close(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   double number = arguments.number(0, "kernel");
@@ -138,6 +147,7 @@ void add_kernel_calls(Environment& environment, Napi::Object exports) {
   add_function<kernel_operations>(environment, exports, "kernelOperations");
   add_function<kernel_describe>(environment, exports, "kernelDescribe");
   add_function<kernel_crash>(environment, exports, "kernelCrash");
+  add_function<kernel_capacity>(environment, exports, "kernelCapacity");
   add_function<kernel_close>(environment, exports, "kernelClose");
 }
 

@@ -454,6 +454,9 @@ Napi::Value segment_open(const Napi::CallbackInfo& info) {
   wanted.segment_bytes = static_cast<uint64_t>(options.integer("segmentBytes", 1, kInt32Max));
   wanted.index_interval_bytes = static_cast<uint32_t>(options.integer("indexIntervalBytes", 0, kInt32Max));
   wanted.index_max_bytes = static_cast<uint32_t>(options.integer("indexMaxBytes", 0, kInt32Max));
+  if (options.has("diskReserveBytes")) {
+    wanted.disk_reserve_bytes = static_cast<uint64_t>(options.integer("diskReserveBytes", 0, kSafeIntegerMax));
+  }
   double tails = options.number("tails");
   int64_t slot = options.integer("slot", -1, TailTable::kSlotsMax);
   if (arguments.good()) {

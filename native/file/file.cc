@@ -74,16 +74,28 @@ Status File::write_at(uint64_t position, const void* from, size_t length) const 
   return Status::success();
 }
 
+namespace {
+
+// Some file systems find out only here that there is no space, and then what was written before may be lost: a failed
+// flush like any other, and not kNoSpace, which says that trying again is harmless.
+Status flush_failure(int error_number, const char* call, const std::string& path) {
+  Status status = Status::from_errno(error_number, call, path);
+  if (status.code == Code::kNoSpace) status.code = Code::kIo;
+  return status;
+}
+
+}  // namespace
+
 Status File::sync() const {
   if (fd_ < 0) return Status::failure(Code::kClosed, "fdatasync", path_);
   const int result = uninterrupted([&] { return kernel_->fdatasync(fd_); });
-  return result < 0 ? Status::from_errno(-result, "fdatasync", path_) : Status::success();
+  return result < 0 ? flush_failure(-result, "fdatasync", path_) : Status::success();
 }
 
 Status File::sync_all() const {
   if (fd_ < 0) return Status::failure(Code::kClosed, "fsync", path_);
   const int result = uninterrupted([&] { return kernel_->fsync(fd_); });
-  return result < 0 ? Status::from_errno(-result, "fsync", path_) : Status::success();
+  return result < 0 ? flush_failure(-result, "fsync", path_) : Status::success();
 }
 
 Status File::allocate(uint64_t position, uint64_t length) const {

@@ -36,7 +36,8 @@ class File {
   // Writes all of it, or fails; after a failure any part of the range may have been written.
   Status write_at(uint64_t position, const void* from, size_t length) const;
   // Everything written before is on disk when this succeeds, with as much of the inode as reading it back needs.
-  // After a failure the state of the file on disk is unknown, and stays unknown whatever a later call answers.
+  // After a failure the state of the file on disk is unknown, and stays unknown whatever a later call answers. Never
+  // kNoSpace.
   Status sync() const;
   // The same and the rest of the inode; also the way to flush a folder opened with O_RDONLY.
   Status sync_all() const;

@@ -33,8 +33,9 @@ class LogWriter {
 };
 
 struct LogWriterOptions {
-  uint64_t position = 0;       // the end of what is in the file
-  uint64_t segment_bytes = 0;  // the file grows no further, but for a single larger batch
+  uint64_t position = 0;            // the end of what is in the file
+  uint64_t segment_bytes = 0;       // the file grows no further, but for a single larger batch
+  uint64_t disk_reserve_bytes = 0;  // free bytes of the disk that are left alone
   bool pretouch_on_thread = true;
 };
 

@@ -43,7 +43,7 @@ class MappedTail final : public Pretouchable {
       : file_(file),
         options_(options),
         start_(round_down(options.position, Mapping::page_bytes())),
-        blocks_(file, start_),
+        blocks_(file, start_, options.disk_reserve_bytes),
         tail_(options.position) {}
 
   // Owner. Answers whether the helper should be woken.

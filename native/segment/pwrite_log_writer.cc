@@ -13,7 +13,9 @@ namespace {
 class PwriteLogWriter final : public LogWriter {
  public:
   PwriteLogWriter(const File& file, const LogWriterOptions& options)
-      : file_(file), segment_bytes_(options.segment_bytes), blocks_(file, options.position) {}
+      : file_(file),
+        segment_bytes_(options.segment_bytes),
+        blocks_(file, options.position, options.disk_reserve_bytes) {}
 
   Status write(uint64_t position, uint8_t* bytes, size_t length) override {
     VARVE_RETURN_IF_FAILED(make_room(position, length));
@@ -35,18 +37,18 @@ class PwriteLogWriter final : public LogWriter {
   Status make_room(uint64_t position, size_t length) {
     if (failed_) return Status::failure(Code::kFailed, "pwrite", file_.path(), position);
     const uint64_t end = position + length;
-    if (!preallocates_ || end <= blocks_.end()) return Status::success();
-    Status status = blocks_.cover(end, std::max(segment_bytes_, end));
+    if (end <= blocks_.end()) return Status::success();
+    const uint64_t limit = std::max(segment_bytes_, end);
+    Status status = blocks_.cover(end, limit);
     if (status.code != Code::kUnsupported) return status;
-    // Without real blocks a full disk shows at the pwrite, which is undone below.
-    preallocates_ = false;
-    return Status::success();
+    // Without real blocks a full disk shows at the pwrite, which is undone above.
+    blocks_.stop_allocating();
+    return blocks_.cover(end, limit);
   }
 
   const File& file_;
   const uint64_t segment_bytes_;
   Preallocation blocks_;
-  bool preallocates_ = true;
   bool failed_ = false;  // what lies behind the end is unknown
 };
 

@@ -17,6 +17,7 @@
 #include "format/offset_index.h"
 #include "format/record_batch.h"
 #include "segment/header_walk.h"
+#include "segment/preallocation.h"
 
 namespace varve {
 
@@ -90,8 +91,10 @@ Status Segment::open_log() {
 }
 
 void Segment::start_writer(uint64_t position) {
-  const LogWriterOptions options{
-      .position = position, .segment_bytes = options_.segment_bytes, .pretouch_on_thread = options_.pretouch_on_thread};
+  const LogWriterOptions options{.position = position,
+                                 .segment_bytes = options_.segment_bytes,
+                                 .disk_reserve_bytes = options_.disk_reserve_bytes,
+                                 .pretouch_on_thread = options_.pretouch_on_thread};
   writer_ = options_.backend == SegmentBackend::kMapped ? make_mapped_log_writer(file_, options)
                                                         : make_pwrite_log_writer(file_, options);
 }
@@ -121,9 +124,13 @@ bool Segment::take_prepared_file() {
 }
 
 Status Segment::prepare_next() {
+  const uint64_t length = std::min(kPreparedBytes, options_.segment_bytes);
+  if (length > Preallocation::spare_bytes(kernel_, options_.folder, options_.disk_reserve_bytes)) {
+    return Status::failure(Code::kNoSpace, "disk reserve", options_.folder, 0);
+  }
   File file;
   VARVE_RETURN_IF_FAILED(File::open(kernel_, options_.folder + "/" + kPreparedName, O_RDWR | O_CREAT | O_TRUNC, &file));
-  return file.allocate(0, std::min(kPreparedBytes, options_.segment_bytes));
+  return file.allocate(0, length);
 }
 
 // ---- Appending

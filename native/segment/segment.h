@@ -44,7 +44,8 @@ struct SegmentOptions {
   uint64_t segment_bytes = uint64_t{1} << 30;  // the log never grows past it, but for a single larger batch
   uint32_t index_interval_bytes = 4096;
   uint32_t index_max_bytes = 10 << 20;
-  bool pretouch_on_thread = true;  // false: pages are populated inside append(), for simulated disks
+  uint64_t disk_reserve_bytes = 0;  // free bytes of the disk that the log leaves alone (segment/preallocation.h)
+  bool pretouch_on_thread = true;   // false: pages are populated inside append(), for simulated disks
 };
 
 // The same numbers as `AppendFlag` of src/storage/native/addon.ts.

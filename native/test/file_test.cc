@@ -83,6 +83,20 @@ TEST_P(FileTest, FailuresNameTheCallThePathAndThePosition) {
   EXPECT_EQ(status.position, 77U);
 }
 
+TEST_P(FileTest, AFlushThatFindsNoSpaceIsAFailedFlush) {
+  FaultyKernel faulty(kernel());
+  File opened;
+  ASSERT_TRUE(File::open(faulty, file("a"), O_RDWR | O_CREAT, &opened).ok());
+  Fault fault;
+  fault.at = 1;
+  fault.error_number = ENOSPC;
+  fault.for_good = true;
+  faulty.arm(fault);
+  EXPECT_EQ(opened.sync().code, Code::kIo);
+  EXPECT_EQ(opened.sync_all().code, Code::kIo);
+  EXPECT_EQ(opened.write_at(0, "x", 1).code, Code::kNoSpace);
+}
+
 TEST_P(FileTest, AFailureInTheMiddleNamesTheFirstByteThatWasNotWritten) {
   File opened;
   ASSERT_TRUE(File::open(kernel(), file("a"), O_RDWR | O_CREAT, &opened).ok());

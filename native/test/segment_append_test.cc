@@ -287,6 +287,28 @@ TEST_P(SegmentAppendTest, DoesNotTrustAPreparedFileWithContents) {
   EXPECT_EQ(read_file(kLog).size(), 0u);
 }
 
+TEST_P(SegmentAppendTest, LeavesTheReserveOfTheDiskAlone) {
+  if (!memory_) GTEST_SKIP() << "needs a disk of which the size can be set";
+  constexpr uint64_t kReserve = 20 * 4096;
+  memory_->set_capacity_bytes(60 * 4096);
+  SegmentOptions reserving = options(SegmentMode::kCreate);
+  reserving.disk_reserve_bytes = kReserve;
+  auto segment = open(reserving);
+  const Bytes batch = make_batch({.value_bytes = 3000});
+  AppendResult result;
+  Status status;
+  while ((status = append(*segment, batch, &result)).ok()) {
+  }
+  EXPECT_EQ(status.code, Code::kNoSpace) << status.call;
+  EXPECT_EQ(segment->prepare_next().code, Code::kNoSpace);
+  // To the page: the reserve is not touched, and nothing above it is left unused.
+  EXPECT_GE(memory_->free_bytes("/"), kReserve);
+  EXPECT_LT(memory_->free_bytes("/"), kReserve + batch.size() + 4096);
+  EXPECT_OK(segment->flush(true, false));
+  memory_->set_capacity_bytes(80 * 4096);
+  must_append(*segment, batch);
+}
+
 // F7: full at every position; nothing half appended; appends resume when there is space again.
 TEST_P(SegmentAppendTest, AFullDiskIsAnErrorAndAppendsResume) {
   if (!memory_) GTEST_SKIP() << "needs a disk of which the size can be set";

@@ -71,6 +71,8 @@ export class LogAppender {
   #rollSegment!: RollSegment
   /** Sealed, but not handed to a helper yet. */
   #sealing: Segment[] = []
+  /** What the disk had no room for: written before the recovery point moves. */
+  readonly #unsaved = { epochs: false, abortedIn: new Set<number>() }
   /** Resolves when every segment that was handed to a helper for sealing is on disk. */
   #sealed: Promise<void> = Promise.resolve()
   /** Base offsets of the segments that a helper has not finished sealing. */
@@ -108,6 +110,8 @@ export class LogAppender {
 
   /** Takes over what recovery found: at the start, and after the files were exchanged. */
   adopt(recovered: RecoveredLog): void {
+    // What waited to be sealed lies past the recovery point, so recovery has seen to it.
+    this.#sealing = []
     this.#list.remove(0, this.#list.length)
     for (const base of recovered.baseOffsets) {
       this.#list.push(base, base === recovered.active.baseOffset ? recovered.active : null)
@@ -121,7 +125,9 @@ export class LogAppender {
       producers: this.#derived.producers,
     }
     // As with Kafka, a leader's epoch is entered when it begins, also without data.
-    if (this.#derived.epochs.assign(this.leaderEpoch, this.logEndOffset)) this.#derived.saveEpochs()
+    this.#unsaved.epochs = this.#derived.epochs.assign(this.leaderEpoch, this.logEndOffset)
+    this.#unsaved.abortedIn.clear()
+    this.#saveDerived()
     this.#rollSegment = this.#describeActive()
     this.commits.restart(recovered.logEndOffset)
     this.#adoptions++
@@ -252,19 +258,36 @@ export class LogAppender {
     }
     if (epochs.latestEpoch !== epochBefore) {
       this.#state.leaderEpoch = epochs.latestEpoch
-      this.#saveOrFailStop(() => this.#derived.saveEpochs())
+      this.#unsaved.epochs = true
     }
-    if (aborted) this.#saveOrFailStop(() => this.#derived.saveAborted(this.#active.baseOffset))
+    if (aborted) this.#unsaved.abortedIn.add(this.#active.baseOffset)
+    this.#saveDerived()
     if (aborted || producers.openCount > 0 || epochs.latestEpoch !== epochBefore) this.publish()
   }
 
-  /** A file that says less than the log holds must not outlive a checkpoint: behind that nobody looks again. */
-  #saveOrFailStop(save: () => void): void {
+  /**
+   * Writes the derived files that changed. The batches that they follow from are in the log already, so a full disk is
+   * no failure of the append: they are written later, at the latest before the recovery point moves. Any other failure
+   * takes the log offline: a file that says less than the log holds must not outlive the next checkpoint.
+   * @returns whether all of it is written.
+   */
+  #saveDerived(): boolean {
+    const { abortedIn } = this.#unsaved
     try {
-      save()
-    } catch (cause) {
-      this.failStop('Writing what follows from the last append', cause)
-      throw this.commits.failure
+      if (this.#unsaved.epochs) this.#derived.saveEpochs()
+      this.#unsaved.epochs = false
+      for (const base of abortedIn) {
+        if (this.#list.has(base)) this.#derived.saveAborted(base)
+        abortedIn.delete(base)
+      }
+      return true
+    } catch (failure) {
+      if (!isDiskFull(failure)) {
+        this.failStop('Writing what follows from the last append', failure)
+        throw this.commits.failure
+      }
+      this.#warnOfFullDisk('what follows from the last appends is not written yet', failure)
+      return false
     }
   }
 
@@ -327,11 +350,17 @@ export class LogAppender {
     const mark = this.#mark()
     const adoptions = this.#adoptions
     const job = this.#checkpoints.run(async () => {
-      await this.#flushAppended(FlushFlag.indexes)
-      if (adoptions !== this.#adoptions) return
-      this.commits.flushed(mark.recoveryPoint)
-      await this.#enter(mark)
-      this.#dropSnapshotsBefore(mark.recoveryPoint)
+      try {
+        await this.#flushAppended(FlushFlag.indexes)
+        if (adoptions !== this.#adoptions) return
+        this.commits.flushed(mark.recoveryPoint)
+        if (!this.#isSealedBefore(mark.segment) || !this.#saveDerived()) return
+        await this.#enter(mark)
+        this.#dropSnapshotsBefore(mark.recoveryPoint)
+      } catch (failure) {
+        if (!isDiskFull(failure)) throw failure
+        this.#warnOfFullDisk('the recovery point stays where it is until the next checkpoint', failure)
+      }
     })
     job.catch((cause: unknown) => this.failStop('A background flush', cause))
   }
@@ -349,15 +378,26 @@ export class LogAppender {
     await this.#checkpoints.rewind(offset, logStartOffset)
   }
 
-  /** Flushes and trims everything and moves the recovery point to the log end: the next opening has nothing to do. */
-  async finish(): Promise<void> {
+  /**
+   * Flushes and trims everything and moves the recovery point to the log end: the next opening has nothing to do.
+   * @returns false when the disk is too full for that: everything is flushed, and the next opening has to check it.
+   */
+  async finish(): Promise<boolean> {
     this.#stopped = true
     this.#intervalFlush?.cancel()
     await this.#checkpoints.idle()
+    this.#sealing.push(this.#active)
     await this.#seal()
-    await flushSegments(this.#disk, [this.#active], FlushFlag.seal)
     this.commits.flushed(this.logEndOffset)
-    await this.#enter(this.#mark())
+    if (this.#sealing.length > 0 || !this.#saveDerived()) return false
+    try {
+      await this.#enter(this.#mark())
+      return true
+    } catch (failure) {
+      if (!isDiskFull(failure)) throw failure
+      this.#warnOfFullDisk('the next opening has to check the end of the log', failure)
+      return false
+    }
   }
 
   /** Takes the log offline: what reached the disk is unknown. */
@@ -377,20 +417,40 @@ export class LogAppender {
     await Promise.all([this.#seal(), flushSegments(this.#disk, [this.#active], flags)])
   }
 
-  /** Starts sealing what was rolled; resolves when nothing that was rolled so far is left to be flushed. */
+  /** Seals what was rolled, on helper threads; resolves when no batch that was rolled so far is left to be flushed. */
   #seal(): Promise<void> {
     if (this.#sealing.length > 0) {
-      const earlier = this.#sealed
-      const bases = this.#sealing.map(({ baseOffset }) => baseOffset)
-      for (const base of bases) this.#beingSealed.add(base)
-      const job = flushSegments(this.#disk, this.#sealing, FlushFlag.seal).then(() => {
-        for (const base of bases) this.#beingSealed.delete(base)
-      })
+      const jobs = this.#sealing.filter(({ baseOffset }) => this.#list.has(baseOffset)).map((one) => this.#sealOne(one))
       this.#sealing = []
-      this.#sealed = Promise.all([earlier, job]).then(() => {})
+      this.#sealed = Promise.all([this.#sealed, ...jobs]).then(() => {})
       this.#sealed.catch(() => {})
     }
     return this.#sealed
+  }
+
+  async #sealOne(segment: Segment): Promise<void> {
+    const { baseOffset } = segment
+    this.#beingSealed.add(baseOffset)
+    try {
+      await flushSegments(this.#disk, [segment], FlushFlag.seal)
+    } catch (failure) {
+      if (!isDiskFull(failure)) throw failure
+      // There is no room for its indexes. Its batches have theirs, and sealing is tried again with the next flush.
+      this.#warnOfFullDisk('a segment cannot be sealed yet', failure)
+      await flushSegments(this.#disk, [segment], 0)
+      this.#sealing.push(segment)
+    }
+    this.#beingSealed.delete(baseOffset)
+  }
+
+  /** Nothing before a segment waits for space: the indexes of those are on disk, and nobody need look at them again. */
+  #isSealedBefore(segment: Segment): boolean {
+    const below = (base: number): boolean => base < segment.baseOffset
+    return !this.#sealing.some(({ baseOffset }) => below(baseOffset)) && ![...this.#beingSealed].some(below)
+  }
+
+  #warnOfFullDisk(what: string, failure: unknown): void {
+    this.#parts.logger.warn(`the disk is full: ${what}`, { folder: this.#folder, failure })
   }
 
   /** Null when nobody is sealing this segment; else resolves when its helper is done: until then that may make its index files. */
@@ -403,7 +463,9 @@ export class LogAppender {
     const { logStartOffset } = this
     await this.#checkpoints.write(mark, logStartOffset)
     // Not before: a crash that takes the new log start back would leave the records below it without an epoch.
-    if (this.#derived.epochs.truncateFromStart(logStartOffset)) this.#derived.saveEpochs()
+    if (!this.#derived.epochs.truncateFromStart(logStartOffset)) return
+    this.#unsaved.epochs = true
+    this.#saveDerived()
   }
 
   #mark(): CheckpointMark {
@@ -460,4 +522,9 @@ class Workspace {
       segmentIndexBytes: settings.segmentIndexBytes,
     }
   }
+}
+
+/** There was no space to write something. Never the failure of a flush: trying again is harmless. */
+function isDiskFull(failure: unknown): boolean {
+  return failure instanceof VarveError && failure.code === 'VARVE_NO_SPACE'
 }

@@ -476,8 +476,7 @@ export class Log {
       await this.#exchanging?.catch(() => {})
       const { failure } = this.#appender.commits
       if (failure !== null) throw failure
-      await this.#appender.finish()
-      clean = true
+      clean = await this.#appender.finish()
     } catch (cause) {
       this.#appender.failStop('The last flush', cause)
       throw this.#appender.commits.failure

@@ -55,6 +55,11 @@ export class SegmentList {
     return low - 1
   }
 
+  /** Whether there is a segment of this base offset. */
+  has(baseOffset: number): boolean {
+    return this.#bases[this.indexFor(baseOffset)] === baseOffset
+  }
+
   /** Adds a segment at the end; `segment` null when it is only known by name so far. */
   push(baseOffset: number, segment: Segment | null): void {
     const last = this.#bases.at(-1)

@@ -272,6 +272,16 @@ export const logSettingTable = {
     max: unlimited,
     doc: 'Bytes appended between two moves of the recovery point: bounds what is checked after a crash.',
   },
+  diskReserveBytes: {
+    kafkaName: 'disk.reserve.bytes',
+    ownName: true,
+    type: 'integer',
+    unit: 'bytes',
+    default: 4 * mib,
+    min: 0,
+    max: unlimited,
+    doc: 'Free space of the disk that appends leave alone, for indexes and checkpoints; below it they are refused.',
+  },
 } as const satisfies Record<string, Setting>
 
 export type LogSettingName = keyof typeof logSettingTable

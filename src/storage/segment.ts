@@ -30,6 +30,8 @@ export interface SegmentOptions {
   readonly segmentBytes: number
   readonly indexIntervalBytes: number
   readonly indexMaxBytes: number
+  /** Free bytes of the disk that the log leaves alone when it allocates. */
+  readonly diskReserveBytes: number
   /** Where appends publish their end; null for readers. */
   readonly tail: TailSlot | null
 }

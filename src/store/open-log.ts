@@ -231,6 +231,7 @@ function segmentOptionsFor(
     segmentBytes: settings.internalSegmentBytes || settings.segmentBytes,
     indexIntervalBytes: settings.indexIntervalBytes,
     indexMaxBytes: settings.segmentIndexBytes,
+    diskReserveBytes: settings.diskReserveBytes,
   }
 }
 

@@ -53,6 +53,8 @@ export interface Addon {
   kernelDescribe(kernel: number, operation: number): string | undefined
   /** A new memory kernel that holds one legal state after a power cut just before operation `at`: see native/file/memory_kernel.h. `mode` 0 = everything unsynced lost, 1 = everything kept, 2 = sampled by `seed`. */
   kernelCrash(kernel: number, at: number, mode: number, seed: number): number
+  /** Sets the size of a memory kernel's disk, in bytes (whole pages of 4 KiB); it may be below what is in use: nothing more fits then. */
+  kernelCapacity(kernel: number, bytes: number): number
   kernelClose(kernel: number): number
 
   // ---- Small files. All paths are strings; failing answers `undefined` (or a status) and lastError().
@@ -174,6 +176,8 @@ export interface NativeSegmentOptions {
   indexIntervalBytes: number
   /** `segment.index.bytes` */
   indexMaxBytes: number
+  /** Free bytes of the disk that the log leaves alone when it allocates; left out: 0. */
+  diskReserveBytes?: number
   /** The tail slot that appends publish to (writers), or 0 and -1. */
   tails: number
   slot: number

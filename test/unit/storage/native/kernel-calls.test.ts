@@ -45,6 +45,21 @@ describe('the addon: simulated disks', () => {
     ok(native.kernelClose(disk))
   })
 
+  it('has a size, and a reserve that appends leave alone', () => {
+    const disk = native.kernelMemory()
+    ok(native.makeFolder(disk, '/log'))
+    ok(native.kernelCapacity(disk, 1 << 20))
+    assert.equal(native.freeBytes(disk, '/log'), 1 << 20)
+    const segment = opened(disk, '/log', { mode: 'create', diskReserveBytes: 1 << 20 })
+    fails(append(segment, 0, batch(2)), 'VARVE_NO_SPACE')
+    ok(native.kernelCapacity(disk, 2 << 20))
+    ok(append(segment, 0, batch(2)))
+    fails(native.kernelCapacity(disk, -1), 'VARVE_INVALID_ARGUMENT')
+    fails(native.kernelCapacity(0, 1), 'VARVE_CLOSED')
+    ok(native.segmentClose(segment))
+    ok(native.kernelClose(disk))
+  })
+
   it('has files, locks and tails of its own, shared by all who open them', () => {
     const disk = native.kernelMemory()
     ok(native.replaceFile(disk, '/small', bytes('here')))
