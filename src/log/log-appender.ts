@@ -141,7 +141,8 @@ export class LogAppender {
   }
 
   get lastStableOffset(): number {
-    return this.#derived.producers.lastStableOffset(this.logEndOffset)
+    // As with Kafka, never below the log start: what a transaction wrote there can no longer be read.
+    return Math.max(this.logStartOffset, this.#derived.producers.lastStableOffset(this.logEndOffset))
   }
 
   get leaderEpoch(): number {
