@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { type DumpedBatch, dumpFaults, parseBatches, parsePairs } from './dump-report.ts'
 import { kafkaPeer } from './kafka-peer.ts'
 import type { WrittenMarker, WrittenRecord } from './log-scribe.ts'
-import { fetchKafka, needsKafka } from './needs-kafka.ts'
+import { describeWithKafka } from './needs-kafka.ts'
 import { type Backend, type WrittenFolder, workloads, writeFolder } from './workloads.ts'
 
 const filesOf = (folder: string, pattern: RegExp): string[] =>
@@ -127,9 +127,8 @@ async function checkDerivedFiles(folder: string, written: WrittenFolder): Promis
   assert.deepEqual(found.sort(byId), expected.sort(byId))
 }
 
-describe(`Kafka's dump tool ${needsKafka}`, () => {
+describeWithKafka("Kafka's dump tool", () => {
   let root = ''
-  fetchKafka()
   before(() => {
     root = mkdtempSync(join(tmpdir(), 'varve-dump-'))
   })

@@ -12,7 +12,7 @@ import { dumpFaults } from './dump-report.ts'
 import { KafkaBroker } from './kafka-broker.ts'
 import { type ConsumedRecord, type Isolation, kafkaPeer, type ProducedRecord } from './kafka-peer.ts'
 import { LogScribe, WritingProducer } from './log-scribe.ts'
-import { fetchKafka, needsKafka } from './needs-kafka.ts'
+import { describeWithKafka } from './needs-kafka.ts'
 import { plainInputs, t0 } from './workloads.ts'
 
 const topic = 'shared'
@@ -51,7 +51,7 @@ function recordsOf(log: Log, isolation: Isolation): ConsumedRecord[] {
   return found
 }
 
-describe(`a data folder that Kafka and varve share ${needsKafka}`, function () {
+describeWithKafka('a data folder that Kafka and varve share', function () {
   this.timeout(120_000)
   let root = ''
   let broker: KafkaBroker
@@ -65,7 +65,6 @@ describe(`a data folder that Kafka and varve share ${needsKafka}`, function () {
     return log
   }
 
-  fetchKafka()
   before(async () => {
     root = mkdtempSync(join(tmpdir(), 'varve-handover-'))
     broker = await KafkaBroker.format(join(root, 'kafka'))

@@ -1,15 +1,22 @@
 import { kafkaClassPath, missingForKafka } from './kafka-jars.ts'
 
 /**
- * For the title of a `describe`, whose tests are listed by name where they cannot run. `fetchKafka` is its first hook.
+ * A `describe` whose tests need a Kafka: brings its jars first. Where no Kafka can run, one test stands for all of them,
+ * so that the gate lists what was not run, and why, on one line.
  */
-export const needsKafka = '(needs Java and Maven)'
-
-/** Skips the tests of the enclosing `describe` where no Kafka can run; else brings its jars. */
-export function fetchKafka(): void {
-  before(async function () {
-    if (missingForKafka().length > 0) this.skip()
-    this.timeout(11 * 60_000)
-    await kafkaClassPath()
+export function describeWithKafka(title: string, tests: (this: Mocha.Suite) => void): void {
+  const missing = missingForKafka()
+  if (missing.length > 0) {
+    it(`${title} (needs ${missing.join(', ')})`, function () {
+      this.skip()
+    })
+    return
+  }
+  describe(title, function () {
+    before(async function () {
+      this.timeout(11 * 60_000)
+      await kafkaClassPath()
+    })
+    tests.call(this)
   })
 }

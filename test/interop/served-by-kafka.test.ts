@@ -10,7 +10,7 @@ import { logSettingTable } from '../../src/settings/log-settings.ts'
 import { consumedRecord } from './consumed-records.ts'
 import { KafkaBroker } from './kafka-broker.ts'
 import { kafkaPeer } from './kafka-peer.ts'
-import { fetchKafka, needsKafka } from './needs-kafka.ts'
+import { describeWithKafka } from './needs-kafka.ts'
 import { t0, type Workload, type WrittenFolder, workloads, writeFolder } from './workloads.ts'
 
 /** Settings that decide what a recovery writes; the others would only make Kafka delete or refuse. */
@@ -29,7 +29,7 @@ const kafkaFiles = /^\d{20}\.(?:log|index|timeindex|txnindex|snapshot)$|^leader-
 const underivedFiles = /^\d{20}\.log$|^leader-epoch-checkpoint$/
 const logAndIndexes = /\.(?:log|index|timeindex|txnindex)$/
 
-describe(`a Kafka on folders that varve wrote ${needsKafka}`, function () {
+describeWithKafka('a Kafka on folders that varve wrote', function () {
   this.timeout(120_000)
   let root = ''
   let broker: KafkaBroker
@@ -37,7 +37,6 @@ describe(`a Kafka on folders that varve wrote ${needsKafka}`, function () {
   const ours = (workload: Workload): string => join(root, 'varve', workload.name)
   const theirs = (workload: Workload): string => join(broker.data, `${workload.name}-0`)
 
-  fetchKafka()
   before(async () => {
     root = mkdtempSync(join(tmpdir(), 'varve-served-'))
     for (const [i, workload] of workloads.entries()) {
