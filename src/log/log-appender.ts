@@ -7,6 +7,7 @@ import type { LogLocation } from '../storage/log-location.ts'
 import type { LogRoot } from '../storage/log-root.ts'
 import { AppendFlag, FlushFlag, Segment, type SegmentOptions } from '../storage/segment.ts'
 import { flushSegments } from '../storage/segment-jobs.ts'
+import { preparedSegmentName } from '../storage/segment-names.ts'
 import type { TailSlot } from '../storage/tails.ts'
 import {
   type AppendLimits,
@@ -389,6 +390,8 @@ export class LogAppender {
     await this.#checkpoints.idle()
     this.#sealing.push(this.#active)
     await this.#seal()
+    // Perhaps prepared in vain. One that a helper is just making stays, and serves the next roll.
+    this.#disk.remove(`${this.#folder}/${preparedSegmentName}`)
     this.commits.flushed(this.logEndOffset)
     if (this.#sealing.length > 0 || !this.#saveDerived()) return false
     try {

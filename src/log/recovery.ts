@@ -2,7 +2,7 @@ import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
 import type { Disk } from '../storage/disk.ts'
 import { FlushFlag, ScanColumn, ScanFlag, ScanStop, Segment, type SegmentOptions } from '../storage/segment.ts'
-import { parseSegmentFileName, segmentFileName } from '../storage/segment-names.ts'
+import { parseSegmentFileName, preparedSegmentName, segmentFileName } from '../storage/segment-names.ts'
 import type { TailSlot } from '../storage/tails.ts'
 import type { LogCheckpoint } from '../storage/varve-checkpoint.ts'
 import { isControlBatch, noProducerId, producerIdOf } from './batch-fields.ts'
@@ -422,7 +422,7 @@ const ownNames: ReadonlySet<string> = new Set([
   '.lock',
   'varve-tails',
   'varve-checkpoint',
-  'varve.next',
+  preparedSegmentName,
   'leader-epoch-checkpoint',
   'partition.metadata',
 ])

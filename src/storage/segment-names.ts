@@ -21,6 +21,9 @@ export interface SegmentFileName {
   state: SegmentFileState | undefined
 }
 
+/** The next segment's file, made ahead of time by a helper thread (native/segment). A leftover does no harm. */
+export const preparedSegmentName = 'varve.next'
+
 const segmentFilePattern = new RegExp(
   `^([0-9]{20})\\.(${segmentFileKinds.join('|')})(?:\\.(${segmentFileStates.join('|')}))?$`,
 )

@@ -7,6 +7,10 @@ const tails = native.tailsOpen(0, process.argv[2]!, true)
 if (tails === 0) throw new Error(native.lastError().message)
 const slot = native.tailsSlot(tails, 'log')
 
+// A parent whose test failed half-way sends nothing any more; its channel alone would keep both of us alive.
+setTimeout(() => process.exit(1), 60_000)
+process.on('disconnect', () => process.exit(1))
+
 process.on('message', (endPosition: number) => {
   if (endPosition === 0) process.exit(0)
   native.tailRead(tails, slot)
