@@ -307,7 +307,7 @@ napi_value segment_scan(napi_env env, napi_callback_info info) {
   int64_t position, flags;
   if (!call.cell(scan_in::kPosition, 0, kSafeIntegerMax, &position) ||
       !call.cell(scan_in::kExpectedOffset, 0, kSafeIntegerMax, &request.expected_offset) ||
-      !call.cell(scan_in::kFlags, 0, 7, &flags) || !call.position_cell(scan_in::kEndPosition, &request.end_position)) {
+      !call.cell(scan_in::kFlags, 0, 15, &flags) || !call.position_cell(scan_in::kEndPosition, &request.end_position)) {
     return call.refuse(Code::kInvalidArgument, "scan cells");
   }
   request.position = static_cast<uint64_t>(position);

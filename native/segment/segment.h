@@ -110,7 +110,7 @@ struct TimestampResult {
 };
 
 // The same numbers as `ScanFlag` and `ScanStop` of addon.ts.
-enum ScanFlags : uint32_t { kScanRebuildIndexes = 1, kScanAllowGaps = 2, kScanCheckRecords = 4 };
+enum ScanFlags : uint32_t { kScanRebuildIndexes = 1, kScanAllowGaps = 2, kScanCheckRecords = 4, kScanFindNext = 8 };
 enum class ScanStop : uint8_t { kRowsFull = 0, kEnd = 1, kZeroTail = 2, kDamage = 3 };
 
 struct ScanRow {
@@ -259,6 +259,9 @@ class Segment {
   Status recount_start(uint64_t end, Place* start, uint64_t* indexed_position, bool* lost);
   Status zero_from(uint64_t position);
   Status write_again(uint64_t position, uint64_t end);
+  Status read_past_damage(const ReadRequest& request, Place place, uint64_t end, std::span<uint8_t> into,
+                          ReadResult* result) const;
+  Status find_next(uint64_t damage, int64_t least_offset, uint64_t end, Place* found) const;
 
   std::string path(const char* extension) const { return stem_ + extension; }
   Status sync_folder_if(bool needed);

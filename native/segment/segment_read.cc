@@ -82,7 +82,9 @@ Status Segment::read(const ReadRequest& request, std::span<uint8_t> into, ReadRe
     }
     walk.advance();
   }
-  return fill(request, {walk.position(), walk.next_offset()}, false, end, into, result);
+  const Status status = fill(request, {walk.position(), walk.next_offset()}, false, end, into, result);
+  if (status.code != Code::kCorrupt) return status;
+  return read_past_damage(request, place, end, into, result);
 }
 
 // Whole batches from `place` on, which is the start of a batch (or the end). `place.offset` is the lowest base offset

@@ -21,6 +21,8 @@ namespace {
 
 // Read at a time by scans and copies; a larger batch gets a larger buffer for the time that it takes.
 constexpr size_t kBlockBytes = 1 << 20;
+// Spent on checksums while looking for the next batch behind damage: many times what an honest file takes.
+constexpr uint64_t kFindNextBytes = 256 << 20;
 // Looked at, and made zero if it is not, at a time.
 constexpr size_t kZeroBytes = 64 << 10;
 
@@ -100,6 +102,12 @@ Status Segment::scan(const ScanRequest& request, std::span<ScanRow> rows, ScanRe
   ForwardReader reader(file_, end);
   uint64_t position = request.position;
   int64_t next_offset = request.expected_offset;
+  if ((request.flags & kScanFindNext) != 0) {
+    Place next;
+    VARVE_RETURN_IF_FAILED(find_next(request.position, next_offset, end, &next));
+    position = next.position;
+    rows = rows.first(std::min<size_t>(rows.size(), 1));
+  }
   result->end_position = end;
   result->stop = ScanStop::kRowsFull;
   while (result->rows < rows.size()) {
@@ -136,6 +144,87 @@ Status Segment::scan(const ScanRequest& request, std::span<ScanRow> rows, ScanRe
   result->position = position;
   result->next_offset = next_offset;
   return Status::success();
+}
+
+// The start of the next batch behind damage that is whole and begins at or past an offset; `end` when there is none.
+// First where the damaged batch says that it ends: its other bytes, which may be anything, are then not mistaken for
+// batches. Else byte by byte.
+Status Segment::find_next(uint64_t damage, int64_t least_offset, uint64_t end, Place* found) const {
+  using namespace record_batch;
+  // Checksums that a hostile file, in which headers stand at every byte, can make us compute.
+  uint64_t budget = kFindNextBytes;
+  const auto whole_batch_at = [&](ForwardReader& reader, uint64_t position, bool* whole) -> Status {
+    const uint8_t* bytes = nullptr;
+    uint64_t have = 0;
+    *whole = false;
+    VARVE_RETURN_IF_FAILED(reader.look(position, kHeaderBytes, &bytes, &have));
+    if (have < kHeaderBytes || bytes[kMagicAt] != kMagic) return Status::success();
+    const BatchHeader header = parse_batch_header(bytes);
+    if (!plausible(header) || header.size() > end - position || header.size() > budget) return Status::success();
+    if (header.base_offset < least_offset) return Status::success();
+    if (header.last_offset() - options_.base_offset > offset_index::kMaxRelativeOffset) return Status::success();
+    budget -= header.size();
+    VARVE_RETURN_IF_FAILED(reader.look(position, header.size(), &bytes, &have));
+    *whole = have == header.size() && crc_matches({bytes, header.size()}, header);
+    if (*whole) *found = {position, header.base_offset};
+    return Status::success();
+  };
+
+  *found = {end, least_offset};
+  ForwardReader reader(file_, end);
+  const uint8_t* bytes = nullptr;
+  uint64_t have = 0;
+  bool whole = false;
+  VARVE_RETURN_IF_FAILED(reader.look(damage, kHeaderBytes, &bytes, &have));
+  if (have == kHeaderBytes) {
+    const BatchHeader damaged = parse_batch_header(bytes);
+    if (plausible(damaged) && damaged.size() < end - damage) {
+      VARVE_RETURN_IF_FAILED(whole_batch_at(reader, damage + damaged.size(), &whole));
+    }
+  }
+  for (uint64_t position = damage + 1; !whole && position < end; ++position) {
+    VARVE_RETURN_IF_FAILED(whole_batch_at(reader, position, &whole));
+  }
+  return Status::success();
+}
+
+// The slow way to a batch, taken when the quick one met damage: from a place that an index vouches for, every batch is
+// checked whole, so that the first that fails is the damaged one and not its neighbour; what lies behind it is looked
+// for. Damage below the batch that is asked for is not asked for, and passed over.
+Status Segment::read_past_damage(const ReadRequest& request, Place place, uint64_t end, std::span<uint8_t> into,
+                                 ReadResult* result) const {
+  using namespace record_batch;
+  ForwardReader reader(file_, end);
+  for (;;) {
+    const uint8_t* bytes = nullptr;
+    uint64_t have = 0;
+    VARVE_RETURN_IF_FAILED(reader.look(place.position, kHeaderBytes, &bytes, &have));
+    bool good = have == kHeaderBytes;
+    BatchHeader header;
+    if (good) {
+      header = parse_batch_header(bytes);
+      good = plausible(header) && header.size() <= end - place.position && header.base_offset >= place.offset &&
+             (!request.contiguous || header.base_offset == place.offset);
+    }
+    if (good) {
+      VARVE_RETURN_IF_FAILED(reader.look(place.position, header.size(), &bytes, &have));
+      good = have == header.size() && crc_matches({bytes, header.size()}, header);
+    }
+    if (good && header.last_offset() < request.offset) {
+      place = {place.position + header.size(), header.next_offset()};
+      continue;
+    }
+    if (!good) {
+      Place next;
+      VARVE_RETURN_IF_FAILED(find_next(place.position, place.offset + 1, end, &next));
+      if (next.position < end && next.offset <= request.offset) {
+        place = next;
+        continue;
+      }
+    }
+    *result = ReadResult{};
+    return fill(request, place, false, end, into, result);
+  }
 }
 
 void Segment::cut_indexes(uint64_t end, int64_t next_offset) {

@@ -31,6 +31,8 @@ export interface LogReaderParts {
   readonly location: LogLocation
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
   readonly codecs: CompressionCodecs
+  /** The log is not compacted: missing offsets are damage. */
+  readonly contiguous: boolean
   /** The last checkpoint, null for none: asked while no writer tells something newer. */
   readonly checkpoint: () => ReaderCheckpoint | null
 }
@@ -71,7 +73,7 @@ export class LogReader {
     this.#list = new SegmentList((baseOffset) =>
       Segment.open(disk, { ...segmentOptions, folder: this.folder, baseOffset, mode: 'read', tail: null }),
     )
-    this.#slabs = new SlabReader(this.#list)
+    this.#slabs = new SlabReader(this.#list, parts.contiguous)
     this.#waiters = new EndWaiters(parts.clock)
     this.#tails = TailTable.open(disk, `${parts.location.root}/${tailsName}`, 'read')
     this.refresh()

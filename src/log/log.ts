@@ -116,7 +116,7 @@ export class Log {
     this.#list = new SegmentList((baseOffset) =>
       Segment.open(root.disk, { ...segmentOptions, folder, baseOffset, mode: 'read', tail: null }),
     )
-    this.#slabs = new SlabReader(this.#list)
+    this.#slabs = new SlabReader(this.#list, !parts.settings.cleanupPolicy.includes('compact'))
     this.#retentionClock = new RetentionClock(clock.wallMs(), clock.monotonicMs())
     this.#appender = new LogAppender(parts, this.#list, () => {
       if (this.#waiters !== null && this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)

@@ -28,7 +28,7 @@ export interface SlabRequest {
  */
 export class SlabReader {
   readonly #list: SegmentList
-  readonly #bound = { endPosition: -1, endOffset: -1 }
+  readonly #bound: { endPosition: number; endOffset: number; readonly contiguous: boolean }
   /** Where the last read ended, so that the next one need not look it up. */
   #hintSegment: Segment | null = null
   #hintOffset = -1
@@ -38,8 +38,10 @@ export class SlabReader {
   /** What the last batch took that did not fit: the next one is likely as large, and need not be asked for twice. */
   #neededBytes = 0
 
-  constructor(list: SegmentList) {
+  /** @param contiguous The log was never compacted: offsets that are missing are damage. */
+  constructor(list: SegmentList, contiguous: boolean) {
     this.#list = list
+    this.#bound = { endPosition: -1, endOffset: -1, contiguous }
   }
 
   /**
@@ -56,10 +58,13 @@ export class SlabReader {
     let index = this.#list.indexFor(offset)
     if (index < 0) throw outOfRange(offset, bounds)
     for (let from = offset; from < bounds.endOffset && index < this.#list.length; index++) {
-      const slab = this.#viewSegment(index, from, request, bounds) ?? this.#readSegment(index, from, request, bounds)
+      const slab = this.#readOrTell(index, from, request, bounds)
       if (slab !== null) return slab
-      // Nothing at or past `from` in this segment (a gap, or its end): go on in the next.
-      if (index + 1 < this.#list.length) from = Math.max(from, this.#list.baseOffsetAt(index + 1))
+      if (index + 1 === this.#list.length) break
+      // Nothing at or past `from` in this segment: it ended below, or has a gap here.
+      const nextBase = this.#list.baseOffsetAt(index + 1)
+      if (this.#bound.contiguous && from < nextBase) throw this.#missing(index, from, nextBase)
+      from = Math.max(from, nextBase)
     }
     return { bytes: nothing, batchCount: 0, nextOffset: offset }
   }
@@ -70,12 +75,46 @@ export class SlabReader {
     this.#hintPosition = -1
   }
 
+  /** Reads from one segment; a failure by damage also tells where reading goes on behind it. */
+  #readOrTell(index: number, offset: number, request: SlabRequest, bounds: ReadBounds): Slab | null {
+    try {
+      return this.#viewSegment(index, offset, request, bounds) ?? this.#readSegment(index, offset, request, bounds)
+    } catch (failure) {
+      if (!(failure instanceof VarveError) || failure.code !== 'VARVE_CORRUPT') throw failure
+      const { position, offset: damaged } = failure.details as { position: number; offset: number }
+      const segment = this.#list.at(index)
+      const endPosition = segment.baseOffset === bounds.activeBaseOffset ? bounds.activeEndPosition : -1
+      const behind = index + 1 < this.#list.length ? this.#list.baseOffsetAt(index + 1) : bounds.endOffset
+      const nextGoodOffset = Math.min(segment.findNext(position, damaged + 1, endPosition) ?? behind, bounds.endOffset)
+      throw new VarveError(failure.code, `${failure.message} Reading goes on at offset ${nextGoodOffset}.`, {
+        details: { ...failure.details, nextGoodOffset },
+        cause: failure,
+      })
+    }
+  }
+
+  /** A segment that ends before the next one begins has lost its last batches. */
+  #missing(index: number, offset: number, nextGoodOffset: number): VarveError {
+    const segment = this.#list.at(index)
+    return new VarveError(
+      'VARVE_CORRUPT',
+      `Offsets ${offset} to ${nextGoodOffset - 1} are missing at the end of ${segment.path}. Reading goes on at offset ${nextGoodOffset}.`,
+      { details: { path: segment.path, position: segment.stats().fileSize, offset, nextGoodOffset } },
+    )
+  }
+
   /** Sealed segments only, and only whole: a bound inside of one is the copying reader's. */
   #viewSegment(index: number, offset: number, { views, maxBytes }: SlabRequest, bounds: ReadBounds): Slab | null {
     if (views === null || index + 1 >= this.#list.length) return null
     const nextBaseOffset = this.#list.baseOffsetAt(index + 1)
     if (bounds.endOffset < nextBaseOffset) return null
-    return views.read(this.#list.at(index), nextBaseOffset, offset, maxBytes)
+    try {
+      return views.read(this.#list.at(index), nextBaseOffset, offset, maxBytes, this.#bound.contiguous)
+    } catch (failure) {
+      // The copying reader knows what to do about damage.
+      if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return null
+      throw failure
+    }
   }
 
   #readSegment(index: number, offset: number, request: SlabRequest, bounds: ReadBounds): Slab | null {

@@ -33,8 +33,10 @@ export class ViewReader {
    * its last batch yet, so its file may still shrink) or has nothing there: then copies serve.
    * @param segment A sealed one: it takes no appends any more.
    * @param nextBaseOffset Base offset of the segment after it.
+   * @param contiguous The log was never compacted: offsets that are missing are damage.
+   * @throws VARVE_CORRUPT: the copying reader then tells where exactly, and what is behind it.
    */
-  read(segment: Segment, nextBaseOffset: number, offset: number, maxBytes: number): Slab | null {
+  read(segment: Segment, nextBaseOffset: number, offset: number, maxBytes: number, contiguous: boolean): Slab | null {
     const size = this.#trimmedBytes(segment, nextBaseOffset)
     if (size === null) return null
     const start = this.#positionOf(segment, offset, size)
@@ -45,6 +47,11 @@ export class ViewReader {
     while (position < size && (batchCount === 0 || position - start < maxBytes)) {
       const batch = this.#batchAt(segment, position, size, start, batchCount > 0)
       if (batch === null || (batchCount > 0 && position + batch.bytes - start > maxBytes)) break
+      // Base offsets lie outside of the checksum: only their order tells of damage.
+      const follows = batchCount === 0 ? batch.nextOffset > offset : batch.baseOffset >= nextOffset
+      if (!follows || (contiguous && batch.baseOffset > nextOffset)) {
+        throw damaged(segment, position, `its base offset is ${batch.baseOffset}`)
+      }
       position += batch.bytes
       nextOffset = batch.nextOffset
       batchCount++
@@ -88,7 +95,7 @@ export class ViewReader {
     size: number,
     start: number,
     windowIsFixed: boolean,
-  ): { bytes: number; nextOffset: number } | null {
+  ): { bytes: number; baseOffset: number; nextOffset: number } | null {
     if (!this.#covers(segment, position, lengthOverhead)) {
       if (windowIsFixed) return null
       this.#map(segment, start, Math.min(windowBytes, size - start))
@@ -110,7 +117,7 @@ export class ViewReader {
       throw damaged(segment, position, 'its checksum is wrong')
     }
     const baseOffset = Number(mapped.getBigInt64(at + HeaderField.baseOffset))
-    return { bytes, nextOffset: baseOffset + mapped.getInt32(at + HeaderField.lastOffsetDelta) + 1 }
+    return { bytes, baseOffset, nextOffset: baseOffset + mapped.getInt32(at + HeaderField.lastOffsetDelta) + 1 }
   }
 
   /** A window that somebody has transferred away has no bytes left, and covers nothing. */

@@ -8,6 +8,8 @@ import {
   ReadFlag,
   ReadIn,
   ReadOut,
+  ScanColumn,
+  ScanFlag,
   ScanIn,
   ScanOut,
   type ScanStop,
@@ -272,6 +274,16 @@ export class Segment {
       stop: cells[ScanOut.stop]! as ScanPage['stop'],
       endPosition: cells[ScanOut.endPosition]!,
     }
+  }
+
+  /**
+   * Base offset of the next whole batch behind damage, or null when there is none before `endPosition`.
+   * @param leastOffset What was lost ends at or past it: nothing below is believed to be a batch of this log.
+   */
+  findNext(damagePosition: number, leastOffset: number, endPosition = -1): number | null {
+    const flags = ScanFlag.findNext | ScanFlag.allowGaps
+    const { rowCount } = this.scan(damagePosition, leastOffset, flags, endPosition)
+    return rowCount > 0 ? this.rows[ScanColumn.baseOffset]! : null
   }
 
   /** Rows of the last `scan`: see `ScanColumn`. */

@@ -128,6 +128,7 @@ function openReader(disk: Disk, clock: Clock, path: string, settings: LogSetting
     segmentOptions: segmentOptionsFor(disk, path, settings, 'pwrite'),
     checkpoint: () => checkpointOf(disk, location),
     codecs: compressionCodecs,
+    contiguous: !settings.cleanupPolicy.includes('compact'),
   })
 }
 

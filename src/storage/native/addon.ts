@@ -260,6 +260,8 @@ export const ScanFlag = {
   /** Base offsets may jump (compacted logs); otherwise each batch must follow the one before. */
   allowGaps: 2,
   checkRecords: 4,
+  /** `position` is that of damage: begin at the next whole batch behind it, and report that one only. Needs `allowGaps`. */
+  findNext: 8,
 } as const
 /** Why a scan returned: 0 more to come (rows full), 1 end of the range exactly, 2 zero length (preallocated tail), 3 damage. */
 export const ScanStop = { rowsFull: 0, end: 1, zeroTail: 2, damage: 3 } as const
