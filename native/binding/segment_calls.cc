@@ -567,6 +567,15 @@ Napi::Value flush_now(const Napi::CallbackInfo& info) {
   return answer(arguments.environment(), first_failure);
 }
 
+Napi::Value segment_copy_prefix_now(const Napi::CallbackInfo& info) {
+  Arguments arguments(info);
+  std::shared_ptr<SegmentHandle> handle = arguments.handle(0, arguments.environment().segments, "segment");
+  uint64_t position = static_cast<uint64_t>(arguments.integer(1, "position"));
+  std::string to_stem = arguments.path(2, "toStem");
+  if (!arguments.good()) return arguments.refusal();
+  return answer(arguments.environment(), handle->segment->copy_prefix(position, to_stem));
+}
+
 Napi::Value segment_copy_prefix(const Napi::CallbackInfo& info) {
   Arguments arguments(info);
   std::shared_ptr<SegmentHandle> handle = arguments.handle(0, arguments.environment().segments, "segment");
@@ -629,6 +638,7 @@ void add_segment_calls(Environment& environment, Napi::Object exports) {
   add_function<segment_open>(environment, exports, "segmentOpen");
   add_function<segment_close>(environment, exports, "segmentClose");
   add_function<segment_copy_prefix>(environment, exports, "segmentCopyPrefix");
+  add_function<segment_copy_prefix_now>(environment, exports, "segmentCopyPrefixNow");
   add_function<segment_prepare_next>(environment, exports, "segmentPrepareNext");
   add_function<segment_stats>(environment, exports, "segmentStats");
   add_function<flush>(environment, exports, "flush");

@@ -268,6 +268,20 @@ Status Segment::recount(uint64_t end, bool add_entries) {
   return Status::success();
 }
 
+// The counters where the batches below a trusted end are damaged: reading will tell of that, and appending goes on. The
+// time index of a segment that was closed ends with its largest timestamp.
+void Segment::count_by_index(uint64_t end, int64_t next_offset) {
+  max_timestamp_ = max_timestamp_offset_ = first_max_timestamp_ = -1;
+  TimeEntry last;
+  if (time_index_.last(&last)) {
+    max_timestamp_ = last.timestamp;
+    max_timestamp_offset_ = options_.base_offset + last.relative_last_offset;
+  }
+  counted_end_ = end;
+  counted_next_offset_ = next_offset;
+  counted_ = true;
+}
+
 // Where recount() must begin: at the batch of the last time entry (before it, that entry knows the maximum), but not
 // behind the last offset entry. Both are compared with the log; if either lies, both indexes
 // are dropped.
@@ -311,7 +325,10 @@ Status Segment::set_end(uint64_t end_position, int64_t next_offset) {
   VARVE_RETURN_IF_FAILED(load_indexes());
   cut_indexes(end_position, next_offset);
   if (!counted_ || counted_end_ != end_position) {
-    VARVE_RETURN_IF_FAILED(recount(end_position, false));
+    Status recounted = recount(end_position, false);
+    const bool damaged = recounted.code == Code::kCorrupt || (recounted.ok() && next_offset < counted_next_offset_);
+    if (!damaged) VARVE_RETURN_IF_FAILED(recounted);
+    if (damaged) count_by_index(end_position, next_offset);
     bytes_since_entry_ = 0;  // the counter starts anew when a segment is opened again
   }
   if (next_offset < counted_next_offset_) return failure(Code::kInvalidArgument, "set end", end_position);

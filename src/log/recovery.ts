@@ -13,7 +13,7 @@ import type { ProducerBatch } from './producer-states.ts'
 import { markDeleted } from './removal.ts'
 import { indexEntryBytes, timeIndexEntryBytes } from './roll.ts'
 import { markerIn } from './transaction-marker.ts'
-import { truncatingPrefix } from './truncation.ts'
+import { exchangeForPrefixNow, truncatingPrefix } from './truncation.ts'
 
 /** Told while an unclean log is checked, at the start, then once per few megabytes, and at the end. */
 export interface RecoveryProgress {
@@ -276,17 +276,20 @@ class Recovery {
     const path = this.#path(base, 'log')
     this.#cut = { path, position: end.position, offset: end.offset, removedSegments: removed }
     this.#request.logger.warn('recovery cut the log at the first batch that fails its checks', { ...this.#cut })
-    // Later segments first: a crash in between then finds the same damage, and does the same again.
-    for (const later of removed.reverse()) markDeleted(this.#disk, this.#folder, later)
-    if (removed.length > 0) this.#disk.syncFolder(this.#folder)
-    segment.setEnd(end.position, end.offset)
-    this.#state.saveAborted(base)
-    if (removed.length === 0) return segment
-    // It was sealed and becomes the active one again.
-    segment.flushNow(FlushFlag.indexes)
+    if (removed.length === 0) {
+      segment.setEnd(end.position, end.offset)
+      this.#state.saveAborted(base)
+      return segment
+    }
+    // It was sealed, so readers elsewhere may have it mapped: it is exchanged, not changed. And first, for as long as
+    // later segments tell that it was sealed: a crash in between then finds the same end, and does the rest again.
+    exchangeForPrefixNow(this.#disk, this.#folder, segment, end.position)
     segment.close()
+    for (const later of removed.reverse()) markDeleted(this.#disk, this.#folder, later)
+    this.#disk.syncFolder(this.#folder)
     const active = this.#open(base, 'write', this.#request.tail)
     active.setEnd(end.position, end.offset)
+    this.#state.saveAborted(base)
     return active
   }
 

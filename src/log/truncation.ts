@@ -1,6 +1,6 @@
 import type { Disk } from '../storage/disk.ts'
 import type { Segment } from '../storage/segment.ts'
-import { copyPrefix } from '../storage/segment-jobs.ts'
+import { copyPrefix, copyPrefixNow } from '../storage/segment-jobs.ts'
 import { segmentFileName, segmentStem } from '../storage/segment-names.ts'
 import { readFirstBatch } from './first-batch.ts'
 import { markDeleted } from './removal.ts'
@@ -48,12 +48,25 @@ export async function truncateFiles(
 }
 
 async function exchangeForPrefix(disk: Disk, folder: string, segment: Segment, position: number): Promise<void> {
-  const stem = `${truncatingPrefix}${segmentStem(segment.baseOffset)}`
-  await copyPrefix(disk, segment, position, `${folder}/${stem}`)
-  // What the old files' indexes say of the part that stays is in the new ones too, so any order of renames will do.
-  for (const kind of ['index', 'timeindex', 'log'] as const) {
-    const from = `${folder}/${stem}.${kind}`
-    if (disk.stat(from) !== null) disk.rename(from, `${folder}/${segmentFileName(segment.baseOffset, kind)}`)
-  }
+  await copyPrefix(disk, segment, position, copyStem(folder, segment.baseOffset))
+  adoptCopy(disk, folder, segment.baseOffset)
   markDeleted(disk, folder, segment.baseOffset, ['txnindex'])
+}
+
+/** The same on this thread, for a recovery that cuts a segment which readers may have mapped. Durable on return. */
+export function exchangeForPrefixNow(disk: Disk, folder: string, segment: Segment, position: number): void {
+  copyPrefixNow(disk, segment, position, copyStem(folder, segment.baseOffset))
+  adoptCopy(disk, folder, segment.baseOffset)
+  disk.syncFolder(folder)
+}
+
+const copyStem = (folder: string, baseOffset: number): string =>
+  `${folder}/${truncatingPrefix}${segmentStem(baseOffset)}`
+
+/** Puts the copies in the place of the originals. What those' indexes say of the part that stays the copies say too, so any order will do. */
+function adoptCopy(disk: Disk, folder: string, baseOffset: number): void {
+  for (const kind of ['index', 'timeindex', 'log'] as const) {
+    const from = `${copyStem(folder, baseOffset)}.${kind}`
+    if (disk.stat(from) !== null) disk.rename(from, `${folder}/${segmentFileName(baseOffset, kind)}`)
+  }
 }

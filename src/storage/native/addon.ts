@@ -108,6 +108,8 @@ export interface Addon {
   segmentSetEnd(): number
   /** Copies the log and index up to a position to another file name stem in the same folder, flushed: see truncation. */
   segmentCopyPrefix(segment: number, position: number, toStem: string, ticket: number): number
+  /** The same on this thread, for recovery and for simulated disks. */
+  segmentCopyPrefixNow(segment: number, position: number, toStem: string): number
   /** cells in: 1 segment, 2 position, 3 length (at most 1 GiB; 256 MiB where external buffers are refused). A private mapping of sealed bytes, checked to be readable; undefined on failure. */
   segmentWindow(): ArrayBuffer | undefined
   /** Asks the helper to allocate and touch pages ahead of the tail and to prepare the next segment's file. Nobody is told of the outcome; on a simulated disk it is done before this returns. */
