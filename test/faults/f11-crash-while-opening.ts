@@ -46,7 +46,8 @@ export const row: FaultRow = {
   gate: 1200,
   long: 60_000,
   variants: ['mapped', 'pwrite'],
-  seenToFailOn: '',
+  seenToFailOn:
+    'a recovery that does not ask whether the next segment begins where this one ends (recovery.ts: follows = true)',
   async run(options) {
     const backend = options.variant === 'pwrite' ? 'pwrite' : 'mapped'
     let script = -1

@@ -41,7 +41,7 @@ export const row: FaultRow = {
   long: 2 * steps,
   variants: ['mapped', 'pwrite'],
   seenToFailOn:
-    'a scan that takes a batch which ends one byte past the file (segment_recovery.cc: `header.size() > end - position + 1`); zero_from() that leaves the tail as it is',
+    'a recovery that sets the end one byte behind the last whole batch (recovery.ts: setEnd(end.position + 1, ...))',
   async run(options) {
     await eachStep(options, async (step) => {
       const kind = tails[step % tails.length]!

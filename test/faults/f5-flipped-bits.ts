@@ -181,7 +181,7 @@ export const row: FaultRow = {
   gate: 5000,
   long: 900_000,
   variants: ['mapped', 'pwrite'],
-  seenToFailOn: '',
+  seenToFailOn: 'reads that take a jump in the offsets for a gap (log.ts: new SlabReader(list, false))',
   async run(options) {
     const backend = options.variant === 'pwrite' ? 'pwrite' : 'mapped'
     const states = [await write(backend, true), await write(backend, false)] as const

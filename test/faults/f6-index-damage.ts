@@ -1,7 +1,7 @@
 // Damaged indexes: whatever stands in an index file, lookups by offset and by time find what a full scan finds.
 //
-// Step = (index file, kind of damage, where): the file is deleted, cut at a byte, has a bit flipped, is that of an
-// earlier time, goes on behind the end of the log, has the zero tail of a preallocated file, or holds random bytes. The
+// Step = (index file, kind of damage, where): the file is deleted, cut at a byte, has a bit flipped, points to
+// neighbouring batches, is that of an earlier time, goes on behind the end of the log, has the zero tail of a preallocated file, or holds random bytes. The
 // log is opened, as after a clean close and as after a crash by turns; `lookupsPerStep` offsets and times are looked up.
 import assert from 'node:assert/strict'
 import { openLog, type WriteOptions } from '../../src/store/open-log.ts'
@@ -47,7 +47,7 @@ async function write(backend: 'mapped' | 'pwrite'): Promise<Written> {
   return { closed, killed, stale, stored }
 }
 
-const kinds = ['deleted', 'cut', 'flipped', 'stale', 'longer', 'zero tail', 'random'] as const
+const kinds = ['deleted', 'cut', 'flipped', 'shifted', 'stale', 'longer', 'zero tail', 'random'] as const
 
 function damage(
   kind: (typeof kinds)[number],
@@ -65,6 +65,13 @@ function damage(
       const flipped = Uint8Array.from(bytes)
       if (flipped.length > 0) flipped[random.below(flipped.length)]! ^= 1 << random.below(8)
       return flipped
+    }
+    case 'shifted': {
+      // Every entry is one that an index may hold, but points to the batch of its neighbour.
+      const [entry, key] = name.endsWith('.index') ? [8, 4] : [12, 8]
+      const shifted = Uint8Array.from(bytes)
+      for (let at = entry; at < bytes.length; at += entry) shifted.set(bytes.subarray(at - entry, at - entry + key), at)
+      return shifted
     }
     case 'stale':
       return stale.get(name) ?? new Uint8Array(0)
@@ -96,7 +103,8 @@ export const row: FaultRow = {
   gate: 4000,
   long: 40_000,
   variants: ['mapped', 'pwrite'],
-  seenToFailOn: '',
+  seenToFailOn:
+    'an index entry that is believed without a look at its batch (segment_read.cc: start_below() that does not compare the last offset)',
   async run(options) {
     const backend = options.variant === 'pwrite' ? 'pwrite' : 'mapped'
     const written = await write(backend)

@@ -251,7 +251,8 @@ export const row: FaultRow = {
   gate: 2000,
   long: 20_000,
   variants: ['mapped', 'pwrite'],
-  seenToFailOn: '',
+  seenToFailOn:
+    'a recovery that flushes what it finds in the page cache without writing it again (segment_recovery.cc: no write_again()); an opening that does not flush the parent of a folder that it finds',
   async run(options) {
     const backend = options.variant === 'pwrite' ? 'pwrite' : 'mapped'
     const undisturbed = new FaultyRun(backend)
