@@ -71,6 +71,8 @@ function damage(
       const [entry, key] = name.endsWith('.index') ? [8, 4] : [12, 8]
       const shifted = Uint8Array.from(bytes)
       for (let at = entry; at < bytes.length; at += entry) shifted.set(bytes.subarray(at - entry, at - entry + key), at)
+      // Entries that do not rise would not be taken for entries.
+      if (shifted.length > 0) shifted[key - 1]! -= 1
       return shifted
     }
     case 'stale':
