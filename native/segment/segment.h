@@ -256,7 +256,7 @@ class Segment {
 
   void cut_indexes(uint64_t end, int64_t next_offset);
   Status recount(uint64_t end, bool add_entries);
-  void count_by_index(uint64_t end, int64_t next_offset);
+  Status recount_or_index(uint64_t end, int64_t next_offset, bool add_entries);
   Status recount_start(uint64_t end, Place* start, uint64_t* indexed_position, bool* lost);
   Status zero_from(uint64_t position);
   Status write_again(uint64_t position, uint64_t end);

@@ -96,7 +96,9 @@ Status Segment::scan(const ScanRequest& request, std::span<ScanRow> rows, ScanRe
     unproven_from_ = std::min(unproven_from_, request.position);
     VARVE_RETURN_IF_FAILED(load_indexes());
     cut_indexes(request.position, request.expected_offset);
-    if (!counted_ || counted_end_ != request.position) VARVE_RETURN_IF_FAILED(recount(request.position, true));
+    if (!counted_ || counted_end_ != request.position) {
+      VARVE_RETURN_IF_FAILED(recount_or_index(request.position, request.expected_offset, true));
+    }
   }
 
   ForwardReader reader(file_, end);
@@ -268,9 +270,14 @@ Status Segment::recount(uint64_t end, bool add_entries) {
   return Status::success();
 }
 
-// The counters where the batches below a trusted end are damaged: reading will tell of that, and appending goes on. The
-// time index of a segment that was closed ends with its largest timestamp.
-void Segment::count_by_index(uint64_t end, int64_t next_offset) {
+// Recounts up to a place that is trusted. Where the batches below it are damaged, reading will tell of that, and
+// appending goes on: then the time index serves, which in a segment that was closed ends with its largest timestamp.
+Status Segment::recount_or_index(uint64_t end, int64_t next_offset, bool add_entries) {
+  Status status = recount(end, add_entries);
+  const bool damaged = status.code == Code::kCorrupt || (status.ok() && counted_next_offset_ > next_offset);
+  if (!damaged) return status;
+  cut_indexes(end, next_offset);  // entries that were made on the way for batches of wrong offsets
+  bytes_since_entry_ = 0;
   max_timestamp_ = max_timestamp_offset_ = first_max_timestamp_ = -1;
   TimeEntry last;
   if (time_index_.last(&last)) {
@@ -280,6 +287,7 @@ void Segment::count_by_index(uint64_t end, int64_t next_offset) {
   counted_end_ = end;
   counted_next_offset_ = next_offset;
   counted_ = true;
+  return Status::success();
 }
 
 // Where recount() must begin: at the batch of the last time entry (before it, that entry knows the maximum), but not
@@ -325,10 +333,7 @@ Status Segment::set_end(uint64_t end_position, int64_t next_offset) {
   VARVE_RETURN_IF_FAILED(load_indexes());
   cut_indexes(end_position, next_offset);
   if (!counted_ || counted_end_ != end_position) {
-    Status recounted = recount(end_position, false);
-    const bool damaged = recounted.code == Code::kCorrupt || (recounted.ok() && next_offset < counted_next_offset_);
-    if (!damaged) VARVE_RETURN_IF_FAILED(recounted);
-    if (damaged) count_by_index(end_position, next_offset);
+    VARVE_RETURN_IF_FAILED(recount_or_index(end_position, next_offset, false));
     bytes_since_entry_ = 0;  // the counter starts anew when a segment is opened again
   }
   if (next_offset < counted_next_offset_) return failure(Code::kInvalidArgument, "set end", end_position);
