@@ -114,7 +114,7 @@ class Recovery {
     const logStartOffset = Math.min(Math.max(this.#bases[0]!, checkpoint?.logStartOffset ?? 0), logEndOffset)
     this.#state.epochs.truncateFromStart(logStartOffset)
     if (JSON.stringify(this.#state.epochs.entries) !== epochsBefore) this.#state.saveEpochs()
-    this.#removeStraySnapshots(logStartOffset, logEndOffset)
+    this.#removeStraySnapshots(logStartOffset, logEndOffset, snapshotOffset)
     if (this.#scannedBytes > 0 || this.#cut !== null) {
       active.flushNow(FlushFlag.indexes | FlushFlag.folder)
       this.#state.saveProducers(logEndOffset, this.#state.encodeProducers())
@@ -341,7 +341,7 @@ class Recovery {
   }
 
   /** Kafka's rule: those of segments stay, and the newest if it lies past the last segment's base. */
-  #removeStraySnapshots(logStartOffset: number, logEndOffset: number): void {
+  #removeStraySnapshots(logStartOffset: number, logEndOffset: number, usedOffset: number): void {
     const offsets = this.#state.snapshotOffsets().filter((offset) => offset <= logEndOffset)
     const newest = offsets.at(-1) ?? -1
     const bases = new Set(this.#bases)
@@ -349,8 +349,10 @@ class Recovery {
     this.#state.removeSnapshots(
       (offset) =>
         offset > logEndOffset ||
-        (!bases.has(offset) && !(offset === newest && offset > lastBase)) ||
-        (offset <= logStartOffset && offset !== newest),
+        // But for the one that this recovery began with: if it is interrupted, the next one begins there too.
+        (offset !== usedOffset &&
+          ((!bases.has(offset) && !(offset === newest && offset > lastBase)) ||
+            (offset <= logStartOffset && offset !== newest))),
     )
   }
 
