@@ -18,7 +18,7 @@
 // varint key length (-1 = null), key, varint value length (-1 = null), value, varint header count, headers; a header is
 // varint key length, key, varint value length (-1 = null), value. Varints are zigzag.
 //
-// A batch is valid when its length is at least 49 and inside the file, magic is 2, reserved attribute bits are 0, the
+// A batch is valid when its length is at least 49 and inside the file, magic is 2, the
 // codec is known, the last offset delta is not negative, and the CRC matches. A length of 0 is not a batch: in the
 // preallocated tail of an active segment it marks the end.
 #pragma once

@@ -64,10 +64,15 @@ class Cursor {
   bool ok_ = true;
 };
 
+constexpr int64_t kTimestampMax = (int64_t{1} << 53) - 1;
+
 // One record's body, that is what follows its length. Answers its offset delta, or -1.
-int64_t record_offset_delta(Cursor record) {
-  record.skip(1);       // attributes: unused so far, and ignored by Kafka too
-  record.varint<64>();  // timestamp delta: any; negative ones are legal
+int64_t record_offset_delta(Cursor record, int64_t base_timestamp) {
+  record.skip(1);                                       // attributes: unused so far, and ignored by Kafka too
+  const int64_t timestamp_delta = record.varint<64>();  // negative ones are legal
+  int64_t timestamp = 0;
+  if (__builtin_add_overflow(base_timestamp, timestamp_delta, &timestamp)) return -1;
+  if (timestamp < -kTimestampMax || timestamp > kTimestampMax) return -1;
   const int64_t offset_delta = record.varint<32>();
   record.skip_bytes(true);  // key
   record.skip_bytes(true);  // value
@@ -91,7 +96,7 @@ bool records_fit(std::span<const uint8_t> batch, const BatchHeader& header, bool
     if (length < 0 || !cursor.ok()) return false;
     Cursor record = cursor.take(static_cast<size_t>(length));
     if (!cursor.ok()) return false;
-    const int64_t delta = record_offset_delta(record);
+    const int64_t delta = record_offset_delta(record, header.base_timestamp);
     if (delta <= last_delta || delta > header.last_offset_delta || (dense && delta != i)) return false;
     last_delta = delta;
   }

@@ -57,13 +57,15 @@ inline BatchHeader parse_batch_header(const uint8_t* bytes) {
   };
 }
 
-// The rules that need only the header: length at least 49, magic 2, no reserved attribute bits, a known codec, last
-// offset delta and record count not negative, count at most delta + 1, offsets inside [0, 2^63 - 2].
+// The rules that need only the header: length at least 49, magic 2, a known codec, last offset delta and record count
+// not negative, count at most delta + 1, offsets inside [0, 2^63 - 2]. Reserved attribute bits may be set: they lie
+// under the CRC, and a batch of a newer Kafka that is stored is no damage. (No client may append one, see
+// check_batches.)
 inline bool plausible(const BatchHeader& header) {
   using namespace record_batch;
   return header.length >= kMinLength && header.length <= static_cast<uint32_t>(INT32_MAX) && header.magic == kMagic &&
-         (header.attributes & kReservedBits) == 0 && header.codec() <= kMaxCodec && header.last_offset_delta >= 0 &&
-         header.record_count >= 0 && header.record_count - 1 <= header.last_offset_delta && header.base_offset >= 0 &&
+         header.codec() <= kMaxCodec && header.last_offset_delta >= 0 && header.record_count >= 0 &&
+         header.record_count - 1 <= header.last_offset_delta && header.base_offset >= 0 &&
          header.base_offset < std::numeric_limits<int64_t>::max() - header.last_offset_delta;
 }
 
@@ -75,8 +77,9 @@ inline bool crc_matches(std::span<const uint8_t> batch, const BatchHeader& heade
   return compute_batch_crc(batch) == header.crc;
 }
 
-// Walks the records of an uncompressed batch: varints, lengths and the count must fit exactly. Offset deltas must count
-// 0, 1, 2 ... (`dense`), or at least rise and stay at or below the last offset delta (compacted batches).
+// Walks the records of an uncompressed batch: varints, lengths and the count must fit exactly, and timestamps be safe
+// integers of JavaScript (at most 2^53 - 1 away from 1970), or its readers could not deliver them. Offset deltas must
+// count 0, 1, 2 ... (`dense`), or at least rise and stay at or below the last offset delta (compacted batches).
 bool records_fit(std::span<const uint8_t> batch, const BatchHeader& header, bool dense);
 
 }  // namespace varve

@@ -28,6 +28,13 @@ constexpr char kPreparedName[] = "varve.next";
 // As much as is read to prove that it is empty: 30 us, at a roll.
 constexpr uint64_t kPreparedBytes = 256 << 10;
 
+// Held while a prepared file is made, and while one is taken over: a helper that was late would else cut, or lengthen,
+// what is an active segment by then. The owner does not wait for it but makes a new file.
+std::mutex& preparing() {
+  static std::mutex& mutex = *new std::mutex;  // never destroyed: a helper may still hold it
+  return mutex;
+}
+
 // Staging memory that a thread keeps for appends of fragments: the size of a producer's large request. Beyond it,
 // memory is taken and given back with each call.
 constexpr size_t kKeptStagingBytes = 1 << 20;
@@ -102,6 +109,8 @@ void Segment::start_writer(uint64_t position) {
 // A prepared file is taken over when it is empty beyond doubt; otherwise it is left alone (the next prepare_next() cuts
 // it), and the segment gets a new file.
 bool Segment::take_prepared_file() {
+  const std::unique_lock lock(preparing(), std::try_to_lock);
+  if (!lock.owns_lock()) return false;
   const std::string prepared = options_.folder + "/" + kPreparedName;
   File file;
   if (!File::open(kernel_, prepared, O_RDWR, &file).ok()) return false;
@@ -128,6 +137,7 @@ Status Segment::prepare_next() {
   if (length > Preallocation::spare_bytes(kernel_, options_.folder, options_.disk_reserve_bytes)) {
     return Status::failure(Code::kNoSpace, "disk reserve", options_.folder, 0);
   }
+  const std::lock_guard lock(preparing());
   File file;
   VARVE_RETURN_IF_FAILED(File::open(kernel_, options_.folder + "/" + kPreparedName, O_RDWR | O_CREAT | O_TRUNC, &file));
   return file.allocate(0, length);
@@ -162,6 +172,7 @@ Status Segment::check_batches(const AppendRequest& request, std::span<uint8_t> b
       return bad(Code::kRecordTooLarge, "append");
     }
     if (header.base_offset < next_offset) return bad(Code::kCorrupt, "base offset");
+    if (!keep && (header.attributes & kReservedBits) != 0) return bad(Code::kCorrupt, "batch attributes");
     // Only compaction leaves a batch with fewer records than offsets, and that comes by way of a replica.
     if (!keep && header.record_count - 1 != header.last_offset_delta) return bad(Code::kCorrupt, "record count");
     const std::span<uint8_t> batch(start, header.size());
@@ -274,8 +285,18 @@ Status Segment::sync_folder_if(bool needed) {
   // Taken before the flush: what is made during it is for the next one.
   const bool dirty = folder_dirty_.exchange(false);
   if (!needed && !dirty) return Status::success();
-  Status status = sync_folder(kernel_, options_.folder);
-  if (!status.ok()) folder_dirty_.store(true);
+  return keep_failure(sync_folder(kernel_, options_.folder));
+}
+
+Status Segment::sync_log() {
+  if (!flush_failure_.ok()) return flush_failure_;
+  return keep_failure(file_.sync());
+}
+
+Status Segment::keep_failure(Status status) {
+  // A full disk that a flush meets is lost data, not something to wait out.
+  if (status.code == Code::kNoSpace) status.code = Code::kIo;
+  if (!status.ok()) flush_failure_ = status;
   return status;
 }
 
@@ -293,7 +314,7 @@ Status Segment::write_indexes(bool always) {
 Status Segment::flush(bool indexes, bool folder) {
   std::lock_guard lock(flush_mutex_);
   const uint64_t end = end_position_.load(std::memory_order_acquire);
-  VARVE_RETURN_IF_FAILED(file_.sync());
+  VARVE_RETURN_IF_FAILED(sync_log());
   if (indexes && options_.mode != SegmentMode::kRead) VARVE_RETURN_IF_FAILED(write_indexes(false));
   VARVE_RETURN_IF_FAILED(sync_folder_if(folder));
   flushed_position_.store(end, std::memory_order_release);
@@ -311,7 +332,7 @@ Status Segment::seal() {
   VARVE_RETURN_IF_FAILED(file_.size(&size));
   // What is cut off was never published.
   if (size > end) VARVE_RETURN_IF_FAILED(file_.truncate(end));
-  VARVE_RETURN_IF_FAILED(file_.sync());
+  VARVE_RETURN_IF_FAILED(sync_log());
   VARVE_RETURN_IF_FAILED(write_indexes(true));
   VARVE_RETURN_IF_FAILED(sync_folder_if(false));
   flushed_position_.store(end, std::memory_order_release);

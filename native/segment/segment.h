@@ -8,8 +8,10 @@
 // at the same time. Nobody but the owner moves the published end. Hence a Segment is held by shared_ptr: jobs keep
 // what they work on alive.
 //
-// It deliberately knows nothing of other segments, of the table of tails, of durability modes and of producers, and it
-// does not fail-stop: what a failed flush means is the caller's policy.
+// It deliberately knows nothing of other segments, of the table of tails, of durability modes and of producers. After a
+// flush that failed every later one answers that failure: the system may count the lost pages as clean, so that a new
+// attempt would succeed and mean nothing. Only here can that be seen to in time: two flushes of one segment may run one
+// after the other before the caller hears of the first. Reads and appends go on; what else it means is the caller's.
 //
 // Offsets count records, positions count bytes in the log file. `end` and `next` are exclusive, `last` is inclusive.
 #pragma once
@@ -240,6 +242,8 @@ class Segment {
   bool take_prepared_file();
   void start_writer(uint64_t position);
   Status write_indexes(bool always);
+  Status sync_log();
+  Status keep_failure(Status status);
 
   [[gnu::always_inline]] inline Status check_batches(const AppendRequest& request, std::span<uint8_t> bytes,
                                                      AppendResult* result, BatchHeader* last) const;
@@ -296,7 +300,8 @@ class Segment {
   std::atomic<uint64_t> end_position_{0};      // published end; only grows
   std::atomic<uint64_t> flushed_position_{0};  // on disk for certain
   std::atomic<bool> sealed_{false};
-  std::mutex flush_mutex_;                 // one flush, seal or set_end at a time
+  std::mutex flush_mutex_;  // one flush, seal or set_end at a time
+  Status flush_failure_;    // guarded by flush_mutex_; of the log file or its folder, which counts for good
   std::atomic<bool> folder_dirty_{false};  // a file was made or renamed since the folder's last flush
 };
 

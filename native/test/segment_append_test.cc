@@ -1,6 +1,8 @@
 // Appending: what is accepted, what is refused, and that a refusal leaves nothing behind.
 #include <gtest/gtest.h>
 
+#include <cerrno>
+
 #include "file/faulty_kernel.h"
 #include "segment/batch_check.h"
 #include "test/segment_fixture.h"
@@ -150,6 +152,51 @@ TEST_P(SegmentAppendTest, RefusesHostileBatchesWithoutATrace) {
   const Bytes log = read_file(kLog);
   EXPECT_TRUE(std::all_of(log.begin() + static_cast<ptrdiff_t>(end), log.end(), [](uint8_t b) { return b == 0; }));
   must_append(*segment, good);
+}
+
+TEST_P(SegmentAppendTest, RefusesTimestampsThatJavaScriptCannotTell) {
+  constexpr int64_t kMax = (int64_t{1} << 53) - 1;
+  auto segment = create();
+  AppendResult result;
+  for (const int64_t base : {kMax + 1, -kMax - 1, INT64_MAX, INT64_MIN}) {
+    SCOPED_TRACE(base);
+    const Bytes batch = make_batch({.base_timestamp = base});
+    EXPECT_EQ(append(*segment, batch, &result, {.flags = kAppendCheckRecords}).code, Code::kCorrupt);
+  }
+  must_append(*segment, make_batch({.base_timestamp = kMax, .max_timestamp = kMax}), {.flags = kAppendCheckRecords});
+  must_append(*segment, make_batch({.base_timestamp = -kMax}), {.flags = kAppendCheckRecords});
+}
+
+// A stored batch of a newer Kafka is no damage, but nobody gets to append one.
+TEST_P(SegmentAppendTest, ReservedAttributeBitsAreForReplicasOnly) {
+  auto segment = create();
+  const Bytes newer = make_batch({.attributes = 0x8080});
+  AppendResult result;
+  EXPECT_EQ(append(*segment, newer, &result).code, Code::kCorrupt);
+  must_append(*segment, newer, {.flags = kAppendKeepOffsets | kAppendCheckRecords});
+  Bytes into(4096);
+  ReadResult read;
+  EXPECT_OK(segment->read({.offset = 0}, into, &read));
+  EXPECT_EQ(read.bytes, newer.size());
+  EXPECT_OK(segment->flush(true, true));
+  segment.reset();
+  auto again = open(options(SegmentMode::kWrite));
+  EXPECT_EQ(recover(*again).next_offset, 1);
+}
+
+// The system counts the pages of a failed flush as clean: a second one that succeeds means nothing.
+TEST_P(SegmentAppendTest, AFailedFlushIsNotForgotten) {
+  FaultyKernel faulty(kernel());
+  std::shared_ptr<Segment> segment;
+  ASSERT_TRUE(Segment::open(faulty, options(SegmentMode::kCreate), &segment).ok());
+  must_append(*segment, make_batch({}));
+  faulty.arm({.at = 1, .error_number = EIO, .calls = CallSet{1} << static_cast<unsigned>(Call::kFdatasync)});
+  EXPECT_EQ(segment->flush(false, false).code, Code::kIo);
+  EXPECT_EQ(segment->flush(true, true).code, Code::kIo);
+  EXPECT_EQ(segment->seal().code, Code::kIo);
+  SegmentStats stats;
+  EXPECT_OK(segment->stats(&stats));
+  EXPECT_EQ(stats.flushed_position, 0u);
 }
 
 TEST_P(SegmentAppendTest, RefusesABatchCutAnywhere) {

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { VarveError } from '../errors.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
 import { headerFault } from '../record/batch-header.ts'
@@ -57,7 +58,8 @@ export class BatchInput {
   }
 
   #loadBytes(bytes: Uint8Array): this {
-    const shared = typeof SharedArrayBuffer !== 'undefined' && bytes.buffer instanceof SharedArrayBuffer
+    // Not by `instanceof`: it may come from another realm.
+    const shared = types.isSharedArrayBuffer(bytes.buffer)
     this.#use(shared ? Buffer.from(bytes) : bytes)
     this.length = this.bytes.byteLength
     this.flags = AppendFlag.checkRecords

@@ -355,6 +355,7 @@ export class LogAppender {
       try {
         await this.#flushAppended(FlushFlag.indexes)
         if (adoptions !== this.#adoptions) return
+        this.#checkNotFailed()
         this.commits.flushed(mark.recoveryPoint)
         if (!this.#isSealedBefore(mark.segment) || !this.#saveDerived()) return
         await this.#enter(mark)
@@ -387,9 +388,12 @@ export class LogAppender {
   async finish(): Promise<boolean> {
     this.#stopped = true
     this.#intervalFlush?.cancel()
+    // Whoever waits for a flush gets an answer before the files are closed.
+    await this.commits.wait(this.logEndOffset)
     await this.#checkpoints.idle()
     this.#sealing.push(this.#active)
     await this.#seal()
+    this.#checkNotFailed()
     // Perhaps prepared in vain. One that a helper is just making stays, and serves the next roll.
     this.#disk.remove(`${this.#folder}/${preparedSegmentName}`)
     this.commits.flushed(this.logEndOffset)
@@ -414,6 +418,11 @@ export class LogAppender {
         { details: { path: this.#folder }, cause },
       ),
     )
+  }
+
+  /** A flush that succeeds after one that failed says nothing: no recovery point may be entered on top of it. */
+  #checkNotFailed(): void {
+    if (this.commits.failure !== null) throw this.commits.failure
   }
 
   /** Flushes all that was appended so far: the active segment, and sealed ones that are not on disk yet. */
