@@ -34,6 +34,9 @@ constexpr uint64_t kStepBytes = 256 << 10;
 constexpr uint64_t kMinAheadBytes = 64 << 10;
 constexpr uint64_t kMaxAheadBytes = 4 << 20;
 
+// Pages behind the tail are let go of in pieces of this size at least.
+constexpr uint64_t kLetGoBytes = 1 << 20;
+
 uint64_t round_down(uint64_t position, uint64_t unit) { return position / unit * unit; }
 uint64_t round_up(uint64_t position, uint64_t unit) { return round_down(position + unit - 1, unit); }
 
@@ -93,7 +96,8 @@ class MappedTail final : public Pretouchable {
       const uint64_t tail = tail_.load(std::memory_order_relaxed);
       const uint64_t goal = std::min(tail + ahead(tail), limit_);
       const uint64_t populated = populated_end_.load(std::memory_order_relaxed);
-      if (populated >= goal || !extend(std::min(populated + kStepBytes, goal)).ok()) return;
+      if (populated >= goal) return let_go_behind(tail);
+      if (!extend(std::min(populated + kStepBytes, goal)).ok()) return;
     }
   }
 
@@ -120,7 +124,18 @@ class MappedTail final : public Pretouchable {
     VARVE_RETURN_IF_FAILED(Mapping::map(file_, start_, length, MapMode::kWrite, &mapping_));
     mapped_bytes_.store(length, std::memory_order_relaxed);
     populated_end_.store(start_, std::memory_order_release);
+    let_go_end_ = start_;
     return Status::success();
+  }
+
+  // Under mutex_. Pages below the tail are never stored to again, but stay mapped: each one that the system writes to
+  // disk would be write-protected first, at the price of interrupting every processor that runs this process. Letting
+  // go of many at once costs one such interruption; what they hold stays in the page cache.
+  void let_go_behind(uint64_t tail) {
+    const uint64_t behind = round_down(tail, Mapping::page_bytes());
+    if (behind < let_go_end_ + kLetGoBytes) return;
+    mapping_.advise(let_go_end_, behind - let_go_end_, Advice::kDropCache);
+    let_go_end_ = behind;
   }
 
   // Under mutex_: blocks first, then pages, then the frontier.
@@ -140,10 +155,11 @@ class MappedTail final : public Pretouchable {
   uint64_t wake_at_ = 0;  // owner only
 
   std::mutex mutex_;
-  bool closed_ = false;   // guarded by mutex_
-  uint64_t limit_ = 0;    // guarded by mutex_; end of the range that may be allocated
-  Preallocation blocks_;  // guarded by mutex_
-  Mapping mapping_;       // mapped and unmapped under mutex_; stored to by the owner below the frontier
+  bool closed_ = false;      // guarded by mutex_
+  uint64_t let_go_end_ = 0;  // guarded by mutex_; pages from start_ up to here were let go of
+  uint64_t limit_ = 0;       // guarded by mutex_; end of the range that may be allocated
+  Preallocation blocks_;     // guarded by mutex_
+  Mapping mapping_;          // mapped and unmapped under mutex_; stored to by the owner below the frontier
 
   std::atomic<uint64_t> populated_end_{0};
   std::atomic<uint64_t> tail_;  // the owner's end, as of the last wake-up
