@@ -99,12 +99,9 @@ Status TailTable::grow(uint64_t size, uint64_t wanted) {
 Status TailTable::open_for_writing() {
   VARVE_RETURN_IF_FAILED(File::open(*kernel_, path_, O_RDWR | O_CREAT, &file_));
   can_mark_ = true;
-  int result;
-  do {
-    result = kernel_->lock(file_.fd());
-  } while (result == -EINTR);
-  if (result == -EAGAIN) return Status{Code::kLocked, EAGAIN, "lock", path_, Status::kNowhere};
-  if (result < 0) return failure(result, "lock");
+  int result = kernel_->locked(file_.fd());
+  if (result < 0) return failure(result, "lock query");
+  if (result != 0) return Status{Code::kLocked, EAGAIN, "lock", path_, Status::kNowhere};
 
   // The file is never shrunk: readers have it mapped. A new or short one is zero from its end on.
   FileFacts facts;
@@ -146,6 +143,12 @@ Status TailTable::open_for_writing() {
     at(i)->reset(epoch_, at(i)->own_key());
     if (guard.faulted()) return gone();
   }
+  // Only now: the lock tells readers to believe the slots, and until here they may be older than a power cut.
+  do {
+    result = kernel_->lock(file_.fd());
+  } while (result == -EINTR);
+  if (result == -EAGAIN) return Status{Code::kLocked, EAGAIN, "lock", path_, Status::kNowhere};
+  if (result < 0) return failure(result, "lock");
   return Status::success();
 }
 

@@ -7,8 +7,9 @@
 // The file keeps its inode for ever and only grows: 4 KiB first (31 slots), then doubled when full, with real blocks.
 // Each doubling is mapped by itself, so a slot stays where it is for as long as the table is open.
 //
-// Writer: one at a time, shown by a lock on this file that the table holds while it is open (and that dies with the
-// process). Opening for writing raises the store's epoch, resets every slot in place and wakes all who sleep on one; a
+// Writer: one at a time, which the lock of the store sees to; a lock on this file, held while the table is open (and
+// that dies with the process), shows readers that it lives. Opening for writing raises the store's epoch, resets every
+// slot in place and wakes all who sleep on one, and then takes that lock: slots are believed only while it is held. A
 // log keeps its slot for ever. Readers see by the epoch that what they knew of the files is old. A file that is damaged
 // is made anew in place, for nothing is ever recovered from it; one of a newer format is refused.
 // Readers: any number. Those that may not write to the file map it read-only and poll.

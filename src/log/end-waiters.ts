@@ -11,6 +11,7 @@ interface Waiter {
   /** Answered once the end lies past this offset. */
   readonly offset: number
   settle(moved: boolean): void
+  fail(failure: unknown): void
 }
 
 /**
@@ -58,6 +59,10 @@ export class EndWaiters {
           finish()
           resolve(moved)
         },
+        fail(failure) {
+          finish()
+          reject(failure)
+        },
       }
       this.#waiters.add(waiter)
       this.#hold ??= this.#clock.hold()
@@ -71,9 +76,18 @@ export class EndWaiters {
     this.#scheduled = true
     this.#clock.soon(() => {
       this.#scheduled = false
-      const end = endOffset()
-      for (const waiter of [...this.#waiters]) if (waiter.offset < end) waiter.settle(true)
+      this.settle(endOffset())
     })
+  }
+
+  /** The end stands here now: answers those who have something to read. */
+  settle(endOffset: number): void {
+    for (const waiter of [...this.#waiters]) if (waiter.offset < endOffset) waiter.settle(true)
+  }
+
+  /** Where the end stands cannot be told: rejects everybody. */
+  fail(failure: unknown): void {
+    for (const waiter of [...this.#waiters]) waiter.fail(failure)
   }
 
   /** Nothing more will come: answers everybody with false. */

@@ -309,20 +309,33 @@ export class LogAppender {
 
   /** Tells live readers where the log stands; the end of the active segment is told by every append itself. */
   publish(): void {
+    this.#publish(this.#active.baseOffset, this.#rollSegment.sizeBytes, this.logStartOffset, this.logEndOffset)
+  }
+
+  #publish(segmentBaseOffset: number, endPosition: number, logStartOffset: number, logEndOffset: number): void {
     const { tail, root } = this.#parts
     if (tail === null) return
     root.tails.publish(tail, {
       generation: this.#generation,
-      segmentBaseOffset: this.#active.baseOffset,
-      endPosition: this.#rollSegment.sizeBytes,
-      logStartOffset: this.logStartOffset,
-      logEndOffset: this.logEndOffset,
-      highWatermark: this.logEndOffset,
-      lastStableOffset: this.lastStableOffset,
-      flushedOffset: this.commits.flushedOffset,
+      segmentBaseOffset,
+      endPosition,
+      logStartOffset,
+      logEndOffset,
+      highWatermark: logEndOffset,
+      lastStableOffset: Math.min(this.lastStableOffset, logEndOffset),
+      flushedOffset: Math.min(this.commits.flushedOffset, logEndOffset),
       leaderEpoch: this.leaderEpoch,
     })
     this.#wakeSoon()
+  }
+
+  /**
+   * Tells live readers that the log will stand so, before files are taken away or exchanged: what they look up from then
+   * on is in the files before, during and after that. Nothing is appended in between.
+   */
+  announce(end: { baseOffset: number; position: number; endOffset: number }, logStartOffset: number): void {
+    this.#generation++
+    this.#publish(end.baseOffset, end.position, logStartOffset, end.endOffset)
   }
 
   /** Wakes the live readers of other threads and processes, once per burst. */
@@ -446,6 +459,8 @@ export class LogAppender {
     this.#beingSealed.add(baseOffset)
     try {
       await flushSegments(this.#disk, [segment], FlushFlag.seal)
+      // Its maps and descriptors are of no more use; who reads it opens it again.
+      this.#list.retire(segment)
     } catch (failure) {
       if (!isDiskFull(failure)) throw failure
       // There is no room for its indexes. Its batches have theirs, and sealing is tried again with the next flush.

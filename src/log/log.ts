@@ -316,13 +316,15 @@ export class Log {
     const count = plan.reasons.length
     if (count === 0) return 0
     if (plan.rollFirst) this.#appender.roll()
+    // Live readers learn the new start before the files go, so that none looks for one that the bounds still promise.
+    this.#moveLogStart(plan.logStartOffset)
     for (const base of this.#list.remove(0, count)) {
       this.#removeOnceSealed(base)
       derived.forgetAborted(base)
     }
     this.#forgetPlaces()
+    derived.removeSnapshots((at) => at < this.#list.firstBaseOffset)
     this.#appender.filesChanged()
-    this.#moveLogStart(plan.logStartOffset)
     return count
   }
 
@@ -361,6 +363,7 @@ export class Log {
       return this.logEndOffset
     }
     await this.#exchangeFiles(async () => {
+      this.#appender.announce(point, this.logStartOffset)
       await this.#appender.rewind(point.baseOffset, this.logStartOffset)
       const remove = (base: number): void => this.#remove(base)
       await truncateFiles(this.#parts.root.disk, this.folder, this.#list, point, remove)
@@ -376,6 +379,7 @@ export class Log {
       throw new VarveError('VARVE_INVALID_ARGUMENT', `A log cannot start at offset ${offset}.`, { details: { offset } })
     }
     await this.#exchangeFiles(async () => {
+      this.#appender.announce({ baseOffset: offset, position: 0, endOffset: offset }, offset)
       for (const base of [...this.#list.baseOffsets()].reverse()) this.#remove(base)
       const { derived } = this.#appender
       derived.removeSnapshots(() => true)

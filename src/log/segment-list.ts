@@ -2,8 +2,14 @@ import { VarveError } from '../errors.ts'
 import type { Segment } from '../storage/segment.ts'
 
 /**
+ * Most segments that stay open because somebody read them. A reader works on one or two at a time, and each costs up to
+ * three descriptors; a log may have thousands.
+ */
+const openedMax = 16
+
+/**
  * The segments of one log, in order of their base offsets; the last one is the active one. Sealed segments are opened
- * when they are first needed. Invariant: base offsets rise strictly, and the list is never empty once a log is open.
+ * when they are needed, and closed again when many others were since: nobody keeps one for longer than a call. Invariant: base offsets rise strictly, and the list is never empty once a log is open.
  */
 export class SegmentList {
   readonly #open: (baseOffset: number) => Segment
@@ -11,6 +17,8 @@ export class SegmentList {
   readonly #bases: number[] = []
   /** Same index as `#bases`; null until opened. */
   readonly #segments: (Segment | null)[] = []
+  /** Those that `at` opened, the oldest first. */
+  readonly #opened: Segment[] = []
 
   /** @param open Opens the existing segment of this base offset for reading. */
   constructor(open: (baseOffset: number) => Segment) {
@@ -38,8 +46,15 @@ export class SegmentList {
     if (segment === null) {
       segment = this.#open(this.baseOffsetAt(index))
       this.#segments[index] = segment
+      this.#opened.push(segment)
+      if (this.#opened.length > openedMax) this.#drop(this.#opened[0]!)
     }
     return segment
+  }
+
+  /** The segment at an index if it is open now, else null. */
+  openedAt(index: number): Segment | null {
+    return this.#segments[index] ?? null
   }
 
   /** Index of the segment that would hold `offset`: the last one whose base offset is at or below it; -1 if it is below all. */
@@ -74,13 +89,43 @@ export class SegmentList {
 
   /** Puts another handle in the place of one, which is closed: a segment that was opened for writing is sealed, or a file was exchanged. */
   replace(index: number, segment: Segment | null): void {
-    this.#segments[index]?.close()
+    this.#close(this.#segments[index] ?? null)
     this.#segments[index] = segment
+  }
+
+  /** Lets go of the handle of a segment that was written and is sealed now; it is opened again when somebody reads it. */
+  retire(segment: Segment): void {
+    this.#drop(segment)
+  }
+
+  /**
+   * Takes over what a look at the folder found.
+   * @param bases Base offsets, rising.
+   * @param isSame Whether the open segment of this base offset is still the file of that name.
+   * @returns Whether a handle was closed: places in segments that somebody remembers may be gone.
+   */
+  relist(bases: readonly number[], isSame: (segment: Segment) => boolean): boolean {
+    const kept = new Map<number, Segment>()
+    let closed = false
+    const wanted = new Set(bases)
+    for (const segment of this.#segments) {
+      if (segment === null) continue
+      if (wanted.has(segment.baseOffset) && isSame(segment)) {
+        kept.set(segment.baseOffset, segment)
+      } else {
+        this.#close(segment)
+        closed = true
+      }
+    }
+    this.#bases.length = 0
+    this.#segments.length = 0
+    for (const base of bases) this.push(base, kept.get(base) ?? null)
+    return closed
   }
 
   /** Takes out `count` segments from `index` on, closes their handles, and answers their base offsets. */
   remove(index: number, count: number): number[] {
-    for (const segment of this.#segments.splice(index, count)) segment?.close()
+    for (const segment of this.#segments.splice(index, count)) this.#close(segment)
     return this.#bases.splice(index, count)
   }
 
@@ -89,7 +134,21 @@ export class SegmentList {
   }
 
   close(): void {
-    for (const segment of this.#segments) segment?.close()
+    for (const segment of this.#segments) this.#close(segment)
     this.#segments.fill(null)
+  }
+
+  /** Closes an open segment that stays in the list. */
+  #drop(segment: Segment): void {
+    const index = this.indexFor(segment.baseOffset)
+    if (this.#segments[index] === segment) this.#segments[index] = null
+    this.#close(segment)
+  }
+
+  #close(segment: Segment | null): void {
+    if (segment === null) return
+    const place = this.#opened.indexOf(segment)
+    if (place >= 0) this.#opened.splice(place, 1)
+    segment.close()
   }
 }

@@ -2,6 +2,23 @@ import type { Disk } from './disk.ts'
 import { type Addon, TailCell } from './native/addon.ts'
 import { failureOf } from './native/failure.ts'
 
+/** A tail that says nothing yet, to be filled by `TailTable.read`. */
+export function emptyTail(): Tail {
+  return {
+    version: -1,
+    epoch: -1,
+    generation: -1,
+    segmentBaseOffset: -1,
+    endPosition: -1,
+    logStartOffset: -1,
+    logEndOffset: -1,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    flushedOffset: -1,
+    leaderEpoch: -1,
+  }
+}
+
 /** Where one log's tail stands in the shared table. */
 export interface TailSlot {
   /** Native handle of the table. */
@@ -75,23 +92,32 @@ export class TailTable {
     if (this.#addon.tailPublish(this.#table, slot.slot) !== 0) throw failureOf(this.#addon, 'publish the tail')
   }
 
-  /** A consistent copy. */
-  read(slot: TailSlot): Tail {
-    const { cells } = this.#addon
-    if (this.#addon.tailRead(this.#table, slot.slot) !== 0) throw failureOf(this.#addon, 'read the tail')
-    return {
-      version: cells[TailCell.version]!,
-      epoch: cells[TailCell.epoch]!,
-      generation: cells[TailCell.generation]!,
-      segmentBaseOffset: cells[TailCell.segmentBaseOffset]!,
-      endPosition: cells[TailCell.endPosition]!,
-      logStartOffset: cells[TailCell.logStartOffset]!,
-      logEndOffset: cells[TailCell.logEndOffset]!,
-      highWatermark: cells[TailCell.highWatermark]!,
-      lastStableOffset: cells[TailCell.lastStableOffset]!,
-      flushedOffset: cells[TailCell.flushedOffset]!,
-      leaderEpoch: cells[TailCell.leaderEpoch]!,
+  /**
+   * Fills `tail` with a consistent copy. False when there is none, because the writer stopped (or was stopped) in the
+   * middle of writing it: only `version` is then filled in, to be watched.
+   */
+  read(slot: TailSlot, tail: Tail): boolean {
+    const addon = this.#addon
+    const { cells } = addon
+    const status = addon.tailRead(this.#table, slot.slot)
+    if (status !== 0) {
+      const failure = failureOf(addon, 'read the tail')
+      if (failure.code !== 'VARVE_FAILED') throw failure
+      tail.version = cells[TailCell.version]!
+      return false
     }
+    tail.version = cells[TailCell.version]!
+    tail.epoch = cells[TailCell.epoch]!
+    tail.generation = cells[TailCell.generation]!
+    tail.segmentBaseOffset = cells[TailCell.segmentBaseOffset]!
+    tail.endPosition = cells[TailCell.endPosition]!
+    tail.logStartOffset = cells[TailCell.logStartOffset]!
+    tail.logEndOffset = cells[TailCell.logEndOffset]!
+    tail.highWatermark = cells[TailCell.highWatermark]!
+    tail.lastStableOffset = cells[TailCell.lastStableOffset]!
+    tail.flushedOffset = cells[TailCell.flushedOffset]!
+    tail.leaderEpoch = cells[TailCell.leaderEpoch]!
+    return true
   }
 
   /** Wakes the watchers of a slot. */
@@ -101,26 +127,19 @@ export class TailTable {
 
   /**
    * Waits until the slot's version is no longer `version`, at most `timeoutMs`. Does not keep the process alive.
-   * @returns How it ended, and a way to give up early.
+   * @param done Called once, by the event loop: whether it changed, or the time is over. Never after `cancel`.
    */
-  watch(slot: TailSlot, version: number, timeoutMs: number): { changed: Promise<boolean>; cancel: () => void } {
+  watch(slot: TailSlot, version: number, timeoutMs: number, done: (changed: boolean) => void): { cancel(): void } {
     const { tickets } = this.#disk
-    let ticket = 0
-    let settle: (changed: boolean) => void = () => {}
-    const changed = new Promise<boolean>((resolve, reject) => {
-      settle = resolve
-      ticket = tickets.issue((status) => resolve(status === 0))
-      if (this.#addon.tailWatch(this.#table, slot.slot, version, timeoutMs, ticket) !== 0) {
-        tickets.discard(ticket)
-        reject(failureOf(this.#addon, 'watch the tail'))
-      }
-    })
+    const ticket = tickets.issue((status) => done(status === 0))
+    if (this.#addon.tailWatch(this.#table, slot.slot, version, timeoutMs, ticket) !== 0) {
+      tickets.discard(ticket)
+      throw failureOf(this.#addon, 'watch the tail')
+    }
     return {
-      changed,
       cancel: () => {
-        this.#addon.tailUnwatch(ticket)
         tickets.discard(ticket)
-        settle(false)
+        this.#addon.tailUnwatch(ticket)
       },
     }
   }
