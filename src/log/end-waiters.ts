@@ -10,6 +10,8 @@ export interface WaitOptions {
 interface Waiter {
   /** Answered once the end lies past this offset. */
   readonly offset: number
+  /** Answered as well once the end lies below this: the log was cut, and a read says so. */
+  readonly lowestEnd: number
   settle(moved: boolean): void
   fail(failure: unknown): void
 }
@@ -34,8 +36,12 @@ export class EndWaiters {
     return this.#waiters.size
   }
 
-  /** Answers true when the end has moved past `offset`, false after the timeout or when the log was closed. */
-  wait(offset: number, options: WaitOptions = {}): Promise<boolean> {
+  /**
+   * Answers true when the end has moved past `offset`, or has fallen below where it stands now: then a read says that
+   * the log was cut. False after the timeout or when the log was closed.
+   * @param endOffset Where the end stands now, at or below `offset`.
+   */
+  wait(offset: number, endOffset: number, options: WaitOptions = {}): Promise<boolean> {
     const { signal, timeoutMs } = options
     if (signal?.aborted) return Promise.reject(signal.reason)
     return new Promise((resolve, reject) => {
@@ -55,6 +61,7 @@ export class EndWaiters {
       }
       const waiter: Waiter = {
         offset,
+        lowestEnd: endOffset,
         settle(moved) {
           finish()
           resolve(moved)
@@ -82,7 +89,9 @@ export class EndWaiters {
 
   /** The end stands here now: answers those who have something to read. */
   settle(endOffset: number): void {
-    for (const waiter of [...this.#waiters]) if (waiter.offset < endOffset) waiter.settle(true)
+    for (const waiter of [...this.#waiters]) {
+      if (waiter.offset < endOffset || endOffset < waiter.lowestEnd) waiter.settle(true)
+    }
   }
 
   /** Where the end stands cannot be told: rejects everybody. */

@@ -149,8 +149,8 @@ export class LogReader {
   }
 
   /**
-   * Resolves true as soon as there is something to read at `offset`, false after the timeout or when this reader is
-   * closed. Waiting readers are woken by the writer where the system can (futex), else they look every few ms; while no
+   * Resolves true as soon as there is something to read at `offset`, or the log was cut below where it ends now (a read
+   * says so then); false after the timeout or when this reader is closed. Waiting readers are woken by the writer where the system can (futex), else they look every few ms; while no
    * writer lives they look every 100 ms. A wait keeps the process alive.
    */
   waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
@@ -160,7 +160,7 @@ export class LogReader {
       return Promise.reject(failure)
     }
     if (offset < this.#logEndOffset) return Promise.resolve(true)
-    const wait = this.#waiters.wait(offset, options)
+    const wait = this.#waiters.wait(offset, this.#logEndOffset, options)
     if (this.#waiters.count > 0) this.#watch()
     return wait
   }

@@ -255,12 +255,15 @@ export class Log {
     return lookUpTimestamp(this.#list, timestamp, this.#bounds(this.logEndOffset), this.#parts.codecs)
   }
 
-  /** Resolves true once there is something to read at `offset`, false after the timeout or when the log is closed. */
+  /**
+   * Resolves true once there is something to read at `offset`, or the log was cut below where it ends now (a read says
+   * so then); false after the timeout or when the log is closed.
+   */
   async waitFor(offset: number, options: WaitOptions = {}): Promise<boolean> {
     this.#checkOpen()
     if (offset < this.logEndOffset) return true
     this.#waiters ??= new EndWaiters(this.#clock)
-    return this.#waiters.wait(offset, options)
+    return this.#waiters.wait(offset, this.logEndOffset, options)
   }
 
   /** Yields what is there from an offset on, then what comes: see `FollowOptions`. */
@@ -397,6 +400,7 @@ export class Log {
         await exchange()
         this.#appender.adopt(this.#parts.recover())
         this.#forgetPlaces()
+        this.#waiters?.moved(() => this.logEndOffset)
       } catch (cause) {
         this.#appender.failStop('The truncation', cause)
         throw cause
