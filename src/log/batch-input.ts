@@ -58,6 +58,7 @@ export class BatchInput {
   }
 
   #loadBytes(bytes: Uint8Array): this {
+    checkAttached(bytes)
     // Not by `instanceof`: it may come from another realm.
     const shared = types.isSharedArrayBuffer(bytes.buffer)
     this.#use(shared ? Buffer.from(bytes) : bytes)
@@ -71,7 +72,10 @@ export class BatchInput {
   #loadList(list: readonly (BatchBuilder | Uint8Array)[]): this {
     const parts = list.map((item) => {
       if (item instanceof BatchBuilder) return item.build()
-      if (item instanceof Uint8Array) return item
+      if (item instanceof Uint8Array) {
+        checkAttached(item)
+        return item
+      }
       throw new VarveError('VARVE_INVALID_ARGUMENT', 'Each batch of a list must be a BatchBuilder or a Uint8Array.', {
         details: { argument: 'batch' },
       })
@@ -120,6 +124,20 @@ export class BatchInput {
     readBatchFields(view, position, batch)
     batch.marker = isControlBatch(batch) ? markerOfInput(batch, this.bytes, view, position) : undefined
     return batch.sizeBytes
+  }
+}
+
+/** A detached buffer is told from an empty one only by what it refuses. */
+function checkAttached(bytes: Uint8Array): void {
+  if (bytes.byteLength > 0) return
+  try {
+    new Uint8Array(bytes.buffer)
+  } catch (cause) {
+    throw new VarveError(
+      'VARVE_INVALID_ARGUMENT',
+      'The memory of the batch was transferred away (its buffer is detached), so there is nothing to append.',
+      { details: { argument: 'batch' }, cause },
+    )
   }
 }
 
