@@ -41,10 +41,7 @@ export class Actor {
   /** `user`: runs as another user (needs root). */
   static process(options: { user?: number } = {}): Actor {
     return new Actor(
-      fork(fileURLToPath(program), {
-        execArgv: ['--expose-gc'],
-        ...(options.user === undefined ? {} : { uid: options.user, gid: options.user }),
-      }),
+      fork(fileURLToPath(program), options.user === undefined ? {} : { uid: options.user, gid: options.user }),
     )
   }
 

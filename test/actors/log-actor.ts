@@ -5,14 +5,15 @@
 import { parentPort } from 'node:worker_threads'
 import { type Log, type LogReader, openLog, type WriteOptions } from '../../src/doors/log.ts'
 import { batchAt, checkedTag } from './contents.ts'
+import { heldPaths, mapsLeft } from './garbage.ts'
 
 /** What a follower has seen. */
 export interface Seen {
   /** Offset of the record that it waits for. */
   readonly nextOffset: number
   readonly records: number
-  /** Tags in the order in which they changed. */
-  readonly tags: number[]
+  /** Tags in the order in which they changed, each with the offset where it began. */
+  readonly tags: { tag: number; offset: number }[]
   /** Offsets that it asked for and that were no longer there, each with where it went on. */
   readonly jumps: { offset: number; to: number }[]
   /** Why it stopped; '' while it follows. */
@@ -21,9 +22,19 @@ export interface Seen {
 
 let log: Log | null = null
 let reader: LogReader | null = null
-let seen = { nextOffset: 0, records: 0, tags: [] as number[], jumps: [] as Seen['jumps'], failure: '' }
+let seen = nothingSeen(0)
 let changed: () => void = () => {}
 const held: { offset: number; value: Uint8Array }[] = []
+
+function nothingSeen(nextOffset: number) {
+  return {
+    nextOffset,
+    records: 0,
+    tags: [] as Seen['tags'][number][],
+    jumps: [] as Seen['jumps'][number][],
+    failure: '',
+  }
+}
 
 function openedLog(): Log {
   if (log === null) throw new Error('this actor has opened no log')
@@ -32,7 +43,7 @@ function openedLog(): Log {
 
 async function followAll(source: LogReader, from: number | 'earliest', views: boolean): Promise<void> {
   let offset = from === 'earliest' ? source.logStartOffset : from
-  seen = { nextOffset: offset, records: 0, tags: [], jumps: [], failure: '' }
+  seen = nothingSeen(offset)
   try {
     while (!source.closed) {
       try {
@@ -42,7 +53,7 @@ async function followAll(source: LogReader, from: number | 'earliest', views: bo
             if (record.offset < offset) continue
             if (record.offset !== offset) throw new Error(`offset ${record.offset} came where ${offset} was due`)
             const tag = checkedTag(offset, record.value)
-            if (seen.tags.at(-1) !== tag) seen.tags.push(tag)
+            if (seen.tags.at(-1)?.tag !== tag) seen.tags.push({ tag, offset })
             seen.records++
             offset++
           }
@@ -139,9 +150,11 @@ export const calls = {
     for (const { offset, value } of held) checkedTag(offset, value)
     return held.length
   },
-  release(): void {
+  /** Lets go of what was held; answers what is left of it, by a part of the path. */
+  async release(part: string): Promise<{ maps: number; files: number }> {
     held.length = 0
-    globalThis.gc?.()
+    await mapsLeft(part)
+    return heldPaths(part)
   },
 }
 

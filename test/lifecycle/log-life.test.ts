@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { Worker } from 'node:worker_threads'
 import { BatchBuilder, type Log, openLog } from '../../src/doors/log.ts'
 import { batchAt, checkedTag } from '../actors/contents.ts'
+import { heldPaths, mapsLeft } from '../actors/garbage.ts'
 import { temporaryFolder } from '../conformance/temporary-folder.ts'
 
 const program = fileURLToPath(new URL('./log-life.js', import.meta.url))
@@ -150,15 +149,9 @@ describe('the life of logs', function () {
 describe('what opening and closing leave behind', function () {
   this.timeout(60_000)
   const folder = temporaryFolder()
-  const collect = (() => {
-    setFlagsFromString('--expose-gc')
-    return runInNewContext('gc') as () => void
-  })()
   const count = () => ({
     files: readdirSync('/proc/self/fd').length,
-    maps: readFileSync('/proc/self/maps', 'latin1')
-      .split('\n')
-      .filter((line) => line.includes(folder())).length,
+    maps: heldPaths(folder()).maps,
     threads: readdirSync('/proc/self/task').length,
   })
   const linuxOnly = function (this: Mocha.Context): void {
@@ -222,11 +215,7 @@ describe('what opening and closing leave behind', function () {
     await hold(held)
     if (count().maps === 0) this.skip() // external buffers are refused here: what would be a view is a copy
     held.length = 0
-    for (let tries = 0; tries < 100 && count().maps > 0; tries++) {
-      collect()
-      await new Promise(setImmediate)
-    }
-    assert.equal(count().maps, 0)
+    assert.equal(await mapsLeft(folder()), 0)
   })
 })
 

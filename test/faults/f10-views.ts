@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict'
+import { mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { type LogReader, openLog } from '../../src/doors/log.ts'
+import { Actor } from '../actors/actor.ts'
+import { batchAt, checkedTag, randomFrom } from '../actors/contents.ts'
+import { heldPaths, mapsLeft } from '../actors/garbage.ts'
+import { eachStep, type FaultRow, type RowOptions } from './row.ts'
+
+/** Views held at a time: by this process, a worker thread and another process together. */
+const viewsHeld = 1000
+
+/**
+ * A log is cut, loses its oldest segments, is emptied and closed, in an order that the step decides, while a thousand
+ * views of its segments are held by this process, a worker thread and another process. After each of these operations
+ * every byte of every view is compared; once the views are let go of, no map and no file of the log is left.
+ *
+ * Compaction joins the operations when there is one.
+ */
+export const row: FaultRow = {
+  id: 'F10',
+  title: 'truncation, retention and close under live views',
+  unit: 'rounds of 4 operations',
+  gate: 250,
+  long: 125_000,
+  variants: ['mapped', 'copied'],
+  seenToFailOn: 'views that share the file’s pages, under a truncation that cuts the file in place',
+  async run(options) {
+    const others = [Actor.thread(), Actor.process()]
+    try {
+      await eachStep(options, (step) => round(options, step, others))
+    } finally {
+      await Promise.all(others.map((actor) => actor.kill()))
+    }
+  },
+}
+
+async function round(options: RowOptions, step: number, others: readonly Actor[]): Promise<void> {
+  const random = randomFrom(step)
+  const folder = join(options.folder, String(step))
+  mkdirSync(folder)
+  const log = await openLog(folder, {
+    internalSegmentBytes: 8192 + random(16_384),
+    durability: 'buffered',
+    fileDeleteDelayMs: 0,
+  })
+  while (log.logEndOffset < viewsHeld) log.append(batchAt(log.logEndOffset, 10, 1))
+  log.roll()
+  // Sealed and trimmed: only such segments are ever mapped for a reader.
+  await log.flush()
+  const reader = await openLog(folder, { mode: 'read' })
+  let held = hold(reader, viewsHeld / 3)
+  for (const other of others) {
+    await other.call('attach', folder)
+    await other.call('hold', 0, viewsHeld / 3)
+  }
+  if (options.variant === 'mapped') assert.ok(heldPaths(folder).maps > 0, 'nothing is mapped: this shows nothing')
+
+  const check = async (after: string): Promise<void> => {
+    try {
+      for (const { offset, value } of held) checkedTag(offset, value)
+      for (const other of others) await other.call('checkHeld')
+    } catch (cause) {
+      throw new Error(`after ${after}: ${String(cause)}`, { cause })
+    }
+  }
+  const middle = log.logStartOffset + random(log.logEndOffset)
+  const operations: Record<string, () => unknown> = {
+    'a truncation': async () => {
+      await log.truncateTo(Math.max(middle, log.logStartOffset))
+      log.append(batchAt(log.logEndOffset, 200, 2))
+    },
+    retention: () => log.deleteBefore(log.logStartOffset + random(log.logEndOffset - log.logStartOffset)),
+    'a new start': async () => {
+      await log.truncateFully(random(5000))
+      log.append(batchAt(log.logEndOffset, 100, 3))
+    },
+  }
+  const names = Object.keys(operations)
+  for (let at = names.length - 1; at > 0; at--) {
+    const swap = random(at + 1)
+    ;[names[at], names[swap]] = [names[swap]!, names[at]!]
+  }
+  for (const name of names) {
+    await operations[name]!()
+    await check(name)
+  }
+  await log.close()
+  reader.close()
+  for (const other of others) await other.call('detach')
+  await check('close')
+
+  held = []
+  // The worker thread's maps are this process's: they are counted when both have let go.
+  await mapsLeft(folder, 3)
+  for (const other of others) await other.call('release', folder)
+  assert.equal(await mapsLeft(folder), 0, 'maps are left')
+  for (const other of others) assert.deepEqual(await other.call('release', folder), { maps: 0, files: 0 })
+  assert.deepEqual(heldPaths(folder), { maps: 0, files: 0 })
+  rmSync(folder, { recursive: true })
+}
+
+/** In a function of its own, so that nothing but the answer holds on to the views. */
+function hold(reader: LogReader, count: number): { offset: number; value: Uint8Array }[] {
+  const held: { offset: number; value: Uint8Array }[] = []
+  for (let offset = 0; held.length < count; ) {
+    const run = reader.read(offset, { views: true })
+    for (const batch of run) for (const { offset: at, value } of batch) held.push({ offset: at, value: value! })
+    offset = run.nextOffset
+  }
+  return held
+}
