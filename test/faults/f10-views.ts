@@ -9,6 +9,8 @@ import { eachStep, type FaultRow, type RowOptions } from './row.ts'
 
 /** Views held at a time: by this process, a worker thread and another process together. */
 const viewsHeld = 1000
+/** Everybody holds another part of the log. */
+const share = Math.ceil(viewsHeld / 3)
 
 /**
  * A log is cut, loses its oldest segments, is emptied and closed, in an order that the step decides, while a thousand
@@ -24,7 +26,7 @@ export const row: FaultRow = {
   gate: 250,
   long: 125_000,
   variants: ['mapped', 'copied'],
-  seenToFailOn: 'views that share the file’s pages, under a truncation that cuts the file in place',
+  seenToFailOn: 'a truncation that writes the shorter file over the old one, in place',
   async run(options) {
     const others = [Actor.thread(), Actor.process()]
     try {
@@ -44,15 +46,15 @@ async function round(options: RowOptions, step: number, others: readonly Actor[]
     durability: 'buffered',
     fileDeleteDelayMs: 0,
   })
-  while (log.logEndOffset < viewsHeld) log.append(batchAt(log.logEndOffset, 10, 1))
+  while (log.logEndOffset < 3 * share) log.append(batchAt(log.logEndOffset, 10, 1))
   log.roll()
   // Sealed and trimmed: only such segments are ever mapped for a reader.
   await log.flush()
   const reader = await openLog(folder, { mode: 'read' })
-  let held = hold(reader, viewsHeld / 3)
-  for (const other of others) {
+  let held = hold(reader, 0, share)
+  for (const [index, other] of others.entries()) {
     await other.call('attach', folder)
-    await other.call('hold', 0, viewsHeld / 3)
+    await other.call('hold', (index + 1) * share, share)
   }
   if (options.variant === 'mapped') assert.ok(heldPaths(folder).maps > 0, 'nothing is mapped: this shows nothing')
 
@@ -101,9 +103,9 @@ async function round(options: RowOptions, step: number, others: readonly Actor[]
 }
 
 /** In a function of its own, so that nothing but the answer holds on to the views. */
-function hold(reader: LogReader, count: number): { offset: number; value: Uint8Array }[] {
+function hold(reader: LogReader, from: number, count: number): { offset: number; value: Uint8Array }[] {
   const held: { offset: number; value: Uint8Array }[] = []
-  for (let offset = 0; held.length < count; ) {
+  for (let offset = from; held.length < count; ) {
     const run = reader.read(offset, { views: true })
     for (const batch of run) for (const { offset: at, value } of batch) held.push({ offset: at, value: value! })
     offset = run.nextOffset

@@ -22,7 +22,7 @@ export const row: FaultRow = {
   unit: 'races',
   gate: 1000,
   long: 1000,
-  seenToFailOn: 'a lock and a table of tails of one’s own for each process (names with the process id in them)',
+  seenToFailOn: 'a lock and a table of tails elsewhere, one for each opener (paths in LogRoot)',
   async run(options) {
     const contenders = [Actor.process(), Actor.process(), Actor.thread()]
     const other = process.getuid?.() === 0 ? Actor.process({ user: nobody }) : null

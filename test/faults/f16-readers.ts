@@ -24,22 +24,22 @@ export const row: FaultRow = {
   seenToFailOn: 'a reader that keeps its list of files when epoch or generation change (LogReader.#readTail)',
   async run(options) {
     const readers = Array.from({ length: readerCount }, () => Actor.process())
-    // A process is started while another one works: a round is then not spent on starting it.
-    let spare = Actor.process()
-    const nextWriter = (): Actor => {
-      const writer = spare
-      spare = Actor.process()
-      return writer
-    }
+    // Whoever survives a round is the first writer of the next; its second one is started while the first works.
+    const writers = [Actor.process(), Actor.process()]
     try {
-      await eachStep(options, (step) => round(options, step, readers, nextWriter))
+      await eachStep(options, async (step) => {
+        await round(options, step, readers, writers)
+        writers.shift()
+        writers.push(Actor.process())
+      })
     } finally {
-      await Promise.all([...readers, spare].map((actor) => actor.kill()))
+      await Promise.all([...readers, ...writers].map((actor) => actor.kill()))
     }
   },
 }
 
-async function round(options: RowOptions, step: number, readers: readonly Actor[], nextWriter: () => Actor) {
+async function round(options: RowOptions, step: number, readers: readonly Actor[], writers: readonly Actor[]) {
+  const [first, second] = writers as [Actor, Actor]
   const random = randomFrom(step)
   const folder = join(options.folder, String(step))
   mkdirSync(folder)
@@ -49,7 +49,6 @@ async function round(options: RowOptions, step: number, readers: readonly Actor[
     fileDeleteDelayMs: random(2) * 1000,
     checkpointIntervalBytes: random(2) === 0 ? 64 * 1024 : 1 << 20,
   } as const
-  const first = nextWriter()
   await first.call('open', folder, settings)
   await first.call('append', 1, 1, 1)
   for (const [index, reader] of readers.entries()) {
@@ -60,7 +59,6 @@ async function round(options: RowOptions, step: number, readers: readonly Actor[
   await new Promise((resolve) => setTimeout(resolve, random(40)))
   await first.kill()
 
-  const second = nextWriter()
   const { logEndOffset: cutAt } = await second.call('open', folder, settings)
   assert.ok(cutAt >= first.acknowledged, `${first.acknowledged} records were acknowledged, ${cutAt} are left`)
   const startedAt = performance.now()
@@ -82,6 +80,6 @@ async function round(options: RowOptions, step: number, readers: readonly Actor[
   }
   assert.ok(elapsedMs < followAgainMs, `they followed again after ${elapsedMs} ms`)
   for (const reader of readers) await reader.call('detach')
-  await second.kill()
+  await second.call('close')
   rmSync(folder, { recursive: true })
 }
