@@ -101,6 +101,8 @@ export class Log {
   /** Made when somebody first asks for views. */
   #views: ViewReader | null = null
   #retentionTimer: Timer | null = null
+  /** Deleted segments whose files wait for a helper that is sealing them, or an older one. */
+  #removing: Promise<void> | null = null
   /** A truncation under way. */
   #exchanging: Promise<void> | null = null
   #closing: Promise<void> | null = null
@@ -331,16 +333,27 @@ export class Log {
     return count
   }
 
-  /** Takes away a segment's files; only once its helper is done, where one is still sealing it and would make them anew. */
+  /**
+   * Takes away a segment's files; only once its helper is done, where one is still sealing it and would make them anew,
+   * and only after all older ones. Invariant: the files that are left at any moment have no hole, for what a killed
+   * process leaves is cut at the first one.
+   */
   #removeOnceSealed(baseOffset: number): void {
-    const remove = (): void => this.#remove(baseOffset)
     const sealing = this.#appender.sealingOf(baseOffset)
-    if (sealing === null) remove()
-    else
-      sealing.then(remove).catch((failure: unknown) => {
+    if (sealing === null && this.#removing === null) {
+      this.#remove(baseOffset)
+      return
+    }
+    const removing = Promise.all([this.#removing, sealing])
+      .then(() => this.#remove(baseOffset))
+      .catch((failure: unknown) => {
         // The log start lies behind it, so the next retention after an open takes it away.
         this.#parts.logger.warn('a segment could not be removed', { folder: this.folder, baseOffset, failure })
       })
+      .then(() => {
+        if (this.#removing === removing) this.#removing = null
+      })
+    this.#removing = removing
   }
 
   /**
