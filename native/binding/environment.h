@@ -47,8 +47,16 @@ struct LockHandle {
   FileLock lock;
 };
 
+// The writer's lock falls with the handle, though watches, segments and their jobs may hold the table for longer.
 struct TailsHandle {
   std::shared_ptr<TailTable> table;
+
+  TailsHandle() = default;
+  ~TailsHandle() {
+    if (table != nullptr) table->release();
+  }
+  TailsHandle(const TailsHandle&) = delete;
+  TailsHandle& operator=(const TailsHandle&) = delete;
 };
 
 // An open segment and where its appends are published.

@@ -459,8 +459,8 @@ export class LogAppender {
     this.#beingSealed.add(baseOffset)
     try {
       await flushSegments(this.#disk, [segment], FlushFlag.seal)
-      // Its maps and descriptors are of no more use; who reads it opens it again.
-      this.#list.retire(segment)
+      // Its maps and descriptors are of no more use; who reads it opens it again. (A close seals the active one too.)
+      if (segment !== this.#active) this.#list.retire(segment)
     } catch (failure) {
       if (!isDiskFull(failure)) throw failure
       // There is no room for its indexes. Its batches have theirs, and sealing is tried again with the next flush.
