@@ -339,7 +339,7 @@ export class LogReader {
   /** Walks as recovery does, and ends where it would cut: at the first batch that fails or does not follow. */
   #findEnd(place: ScanPlace): void {
     const allowGaps = !this.#parts.contiguous
-    const flags = ScanFlag.checkRecords | (allowGaps ? ScanFlag.allowGaps : 0)
+    const flags = allowGaps ? ScanFlag.allowGaps : 0
     let { index, position, offset } = place
     for (;;) {
       const segment = this.#list.at(index)
