@@ -13,6 +13,8 @@ const kind = (meaning: string, retriable = false, kafkaCode?: number): ErrorKind
 export const errorKinds = {
   VARVE_INVALID_ARGUMENT: kind('an argument or option has a wrong name, type or value', false, 42),
   VARVE_INVALID_RECORD: kind('a record or batch that was passed in is malformed', false, 87),
+  VARVE_INVALID_MESSAGE: kind('the bytes of a message are not what its schema says', false, 42),
+  VARVE_UNSUPPORTED_VERSION: kind('a message or record has a type or version that is not known here', false, 35),
   VARVE_CORRUPT: kind('stored bytes fail their checks', false, 2),
   VARVE_IO: kind('the system refused a read, a write or a flush', false, 56),
   VARVE_NO_SPACE: kind('the disk is full; appends resume by themselves when there is space again', true, 56),

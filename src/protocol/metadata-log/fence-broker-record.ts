@@ -1,0 +1,12 @@
+import { int32, int64 } from '../schema/field.ts'
+import { message } from '../schema/message.ts'
+
+/** A broker is not to be used. Superseded by `BrokerRegistrationChangeRecord`. */
+export const fenceBrokerRecord = message('FenceBrokerRecord', {
+  versions: '0',
+  flexible: '0+',
+  fields: {
+    id: int32(),
+    epoch: int64(),
+  },
+})
