@@ -1,6 +1,7 @@
 /** `varve dump`: what stands in the files of a log, in the order of the bytes. Opens nothing, changes nothing. */
-import { basename, dirname } from 'node:path'
+import { basename, dirname, resolve } from 'node:path'
 import {
+  decodeInternalRecord,
   decodeLeaderEpochs,
   decodeMetaProperties,
   decodeOffsetCheckpoint,
@@ -10,6 +11,9 @@ import {
   decodeTimeIndex,
   decodeTransactionIndex,
   type InspectedFile,
+  type InternalRecord,
+  type InternalTopic,
+  internalTopicOf,
   leaderEpochCheckpointName,
   metaPropertiesName,
   parseSegmentFileName,
@@ -27,15 +31,16 @@ import { parseArguments } from './arguments.ts'
 import { ExitCode, UsageError } from './command.ts'
 import { Output } from './output.ts'
 import { RealFolder, statOf } from './real-folder.ts'
-import { jsonBytes, preview, printable, timeText } from './text.ts'
+import { jsonBytes, jsonValue, preview, printable, timeText } from './text.ts'
 
 export const help = `usage: varve dump <folder|file> [--records] [--index] [--json]
 
 Prints what stands in a log's files: with a folder every batch of its .log files, one a line; with a file what that
-file holds: .log, .index, .timeindex, .txnindex, .snapshot, leader-epoch-checkpoint, the checkpoints of a data folder,
+file holds: .log, .checkpoint, .index, .timeindex, .txnindex, .snapshot, leader-epoch-checkpoint, the checkpoints of a data folder,
 varve-checkpoint, partition.metadata, meta.properties. Changes nothing and needs no lock.
 
-  --records   also print each record: offset, time, key, value, headers (text is cut after 120 characters)
+  --records   also print each record: offset, time, key, value, headers (text is cut after 120 characters); in the
+              folders of __cluster_metadata, __consumer_offsets and __transaction_state what they say, whole
   --index     with a folder: also print the entries of each segment's indexes
   --json      one JSON object a line, nothing cut; bytes that are not UTF-8 as { "base64": ... }
 
@@ -66,6 +71,8 @@ class Dump {
   readonly out = new Output()
   damaged = false
   readonly #options: DumpOptions
+  /** Kafka's own topic that the records are of, if they are. */
+  #topic: InternalTopic | undefined
 
   constructor(options: DumpOptions) {
     this.#options = options
@@ -84,6 +91,7 @@ class Dump {
         `${folder.path} holds no log: there is no file of 20 digits and .log`,
       )
     }
+    this.#topic = internalTopicOf(basename(resolve(folder.path)))
     for (const [i, baseOffset] of bases.entries()) {
       const name = segmentFileName(baseOffset, 'log')
       if (!this.#options.json) this.out.line(name)
@@ -102,7 +110,11 @@ class Dump {
 
   async file(folder: RealFolder, name: string): Promise<void> {
     const segment = parseSegmentFileName(name)
-    if (segment?.kind === 'log') {
+    if (snapshotName.test(name)) {
+      this.#topic = '__cluster_metadata'
+      await this.#log(folder, name, 0, undefined)
+    } else if (segment?.kind === 'log') {
+      this.#topic = internalTopicOf(basename(resolve(folder.path)))
       const next = segmentBases(folder).find((base) => base > segment.baseOffset)
       await this.#log(folder, name, segment.baseOffset, next)
     } else await this.#small(folder, name)
@@ -145,12 +157,28 @@ class Dump {
     if (!records) return
     try {
       for (const record of batch) {
-        if (json) this.out.json({ type: 'record', ...recordFields(record, batch) })
-        else this.out.line(`    ${recordLine(record, batch)}`)
+        const internal = this.#internal(file, record, batch)
+        if (json) this.out.json({ type: 'record', ...recordFields(record, batch, internal) })
+        else this.out.line(`    ${recordLine(record, batch, internal)}`)
       }
     } catch (failure) {
       if (!(failure instanceof VarveError)) throw failure
       this.#damage(`${file} at ${position}: ${failure.message}`)
+    }
+  }
+
+  /** What a record of Kafka's own topics says; undefined for others, and where it cannot be read. */
+  #internal(file: string, record: LogRecord, batch: RecordBatch): InternalRecord | undefined {
+    if (this.#topic === undefined) return undefined
+    try {
+      return decodeInternalRecord(this.#topic, record, batch.isControl)
+    } catch (failure) {
+      if (!(failure instanceof VarveError)) throw failure
+      const message = `${file}, offset ${record.offset}: ${failure.message}`
+      // A newer version's record is no damage; its bytes are printed as they are.
+      if (failure.code === 'VARVE_UNSUPPORTED_VERSION') process.stderr.write(`varve dump: ${printable(message)}\n`)
+      else this.#damage(message)
+      return undefined
     }
   }
 
@@ -245,7 +273,7 @@ function batchLine(position: number, batch: RecordBatch): string {
   return parts.join('  ')
 }
 
-function recordFields(record: LogRecord, batch: RecordBatch): Record<string, unknown> {
+function recordFields(record: LogRecord, batch: RecordBatch, internal?: InternalRecord): Record<string, unknown> {
   const { offset, timestamp, key, value, headers } = record
   return {
     offset,
@@ -254,19 +282,33 @@ function recordFields(record: LogRecord, batch: RecordBatch): Record<string, unk
     value: jsonBytes(value),
     headers: headers.map(([name, bytes]) => [name, jsonBytes(bytes)]),
     ...(batch.isControl ? { marker: decodeTransactionMarker(record) ?? null } : {}),
+    ...(internal === undefined ? {} : { decoded: jsonValue(internal) }),
   }
 }
 
-function recordLine(record: LogRecord, batch: RecordBatch): string {
+function recordLine(record: LogRecord, batch: RecordBatch, internal?: InternalRecord): string {
   const parts = [String(record.offset), timeText(record.timestamp)]
   const marker = batch.isControl ? decodeTransactionMarker(record) : undefined
   if (marker !== undefined) parts.push(`${marker.type} by coordinator epoch ${marker.coordinatorEpoch}`)
+  else if (internal !== undefined) parts.push(internalText(internal))
   else parts.push(`key ${preview(record.key)}`, `value ${preview(record.value)}`)
   for (const [name, value] of record.headers) parts.push(`header ${printable(JSON.stringify(name))} ${preview(value)}`)
   return parts.join('  ')
 }
 
+function internalText({ type, version, key, value }: InternalRecord): string {
+  const json = (fields: object) => printable(JSON.stringify(jsonValue(fields)))
+  const parts = [type]
+  if (key !== undefined) parts.push(json(key))
+  if (value === null) parts.push('tombstone')
+  else parts.push(`version ${version}`, json(value))
+  return parts.join(' ')
+}
+
 // ---- small files
+
+/** Snapshots of the metadata log, and what formatting a data folder leaves: batches like a log's, from offset 0. */
+const snapshotName = /^(?:\d{20}-\d{10}|bootstrap)\.checkpoint$/
 
 interface Entry {
   readonly type: string

@@ -73,3 +73,12 @@ export function offsetRange(from: number, end: number): string {
 export function timeText(timestamp: number): string {
   return timestamp >= 0 && timestamp <= 8.64e15 ? new Date(timestamp).toISOString() : String(timestamp)
 }
+
+/** Anything that was read, for JSON: bytes at any depth as `jsonBytes` has them. */
+export function jsonValue(value: unknown): unknown {
+  if (value instanceof Uint8Array) return jsonBytes(value)
+  if (Array.isArray(value)) return value.map(jsonValue)
+  if (typeof value === 'bigint') return String(value)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, jsonValue(field)]))
+}

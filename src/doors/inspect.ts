@@ -20,6 +20,12 @@ export { encodePlaceholderBatch, placeholderOffsetsMax } from '../log/inspect/pl
 export { decodeProducerSnapshot } from '../log/producer-snapshot.ts'
 export type { ProducerEntry } from '../log/producer-states.ts'
 export { decodeTransactionIndex } from '../log/transaction-index.ts'
+export {
+  decodeInternalRecord,
+  type InternalRecord,
+  type InternalTopic,
+  internalTopicOf,
+} from '../protocol/internal-record.ts'
 export { decodeOffsetIndex, decodeTimeIndex } from '../storage/index-entries.ts'
 export { decodeLeaderEpochs, decodeOffsetCheckpoint, leaderEpochCheckpointName } from '../storage/kafka-checkpoint.ts'
 export { decodeMetaProperties, metaPropertiesName } from '../storage/meta-properties.ts'

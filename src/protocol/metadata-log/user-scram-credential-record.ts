@@ -1,7 +1,7 @@
 import { bytes, int8, int32, string } from '../schema/field.ts'
 import { message } from '../schema/message.ts'
 
-/** What a user's password is checked with (RFC 5802). Secret: nothing prints it. */
+/** What a user's password is checked with (RFC 5802). */
 export const userScramCredentialRecord = message('UserScramCredentialRecord', {
   versions: '0',
   flexible: '0+',
