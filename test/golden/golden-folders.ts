@@ -19,6 +19,11 @@ export function goldenPath(state: GoldenState, ...parts: string[]): string {
   return join(goldenRoot, state, ...parts)
 }
 
+/** What Kafka keeps for itself: see kafka-4.3-metadata/README.md. */
+export function goldenMetadataPath(...parts: string[]): string {
+  return join(goldenRoot, '../kafka-4.3-metadata', ...parts)
+}
+
 /** Names of the partition folders of one data directory, sorted. */
 export function goldenPartitions(state: GoldenState): string[] {
   return readdirSync(goldenPath(state), { withFileTypes: true })

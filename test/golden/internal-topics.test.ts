@@ -1,8 +1,6 @@
 /** What Kafka wrote into its own topics reads as Kafka's dump tool says, and is written again to the same bytes. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { readBatches } from '../../src/doors/record.ts'
 import {
   decodeAssignment,
@@ -18,9 +16,9 @@ import {
 } from '../../src/protocol/metadata-log/metadata-records.ts'
 import { decodeQuorumRecord, encodeQuorumRecord } from '../../src/protocol/quorum-log/quorum-records.ts'
 import { transactionRecords } from '../../src/protocol/transaction-log/transaction-records.ts'
+import { goldenMetadataPath, goldenPath } from './golden-folders.ts'
 
-const golden = fileURLToPath(new URL('../../../test/golden/', import.meta.url))
-const root = 'kafka-4.3-metadata'
+const logName = '00000000000000000000.log'
 
 interface Raw {
   readonly key: Buffer | null
@@ -30,14 +28,14 @@ interface Raw {
 function recordsOf(path: string): { data: Raw[]; control: Raw[] } {
   const data: Raw[] = []
   const control: Raw[] = []
-  for (const batch of readBatches(readFileSync(join(golden, path)))) {
+  for (const batch of readBatches(readFileSync(path))) {
     for (const { key, value } of batch) (batch.isControl ? control : data).push({ key, value })
   }
   return { data, control }
 }
 
 function expectedOf<T>(name: string): T[] {
-  return readFileSync(join(golden, root, 'expected', name), 'utf8')
+  return readFileSync(goldenMetadataPath('expected', name), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as T)
@@ -74,7 +72,7 @@ describe('records of __cluster_metadata-0 that Kafka wrote', () => {
 
   for (const [path, expectedName, controlTypes] of files) {
     it(`${path}: read as the dump tool reads them, written to the same bytes`, () => {
-      const { data, control } = recordsOf(join(root, path))
+      const { data, control } = recordsOf(goldenMetadataPath(path))
       const expected = expectedOf<{ type: string; version: number; data: unknown }>(expectedName)
       assert.equal(data.length, expected.length)
       for (const [i, { key, value }] of data.entries()) {
@@ -99,7 +97,7 @@ describe('records of __cluster_metadata-0 that Kafka wrote', () => {
   }
 
   it('the leader of a node alone is itself, by its own vote', () => {
-    const { control } = recordsOf(join(root, files[0][0]))
+    const { control } = recordsOf(goldenMetadataPath(files[0][0]))
     const record = decodeQuorumRecord(control[0]!.key, control[0]!.value)
     assert.equal(record?.type, 'LeaderChange')
     assert.equal(record.value.leaderId, 1)
@@ -118,11 +116,11 @@ interface ExpectedKeyed {
 
 describe('records of __consumer_offsets that Kafka wrote', () => {
   const files = [
-    ['kafka-4.3/clean/__consumer_offsets-0/00000000000000000000.log', 'kafka-4.3-__consumer_offsets-0.jsonl'],
-    [`${root}/__consumer_offsets-0/00000000000000000000.log`, '__consumer_offsets-0.jsonl'],
+    ['kafka-4.3', goldenPath('clean', '__consumer_offsets-0', logName), 'kafka-4.3-__consumer_offsets-0.jsonl'],
+    ['kafka-4.3-metadata', goldenMetadataPath('__consumer_offsets-0', logName), '__consumer_offsets-0.jsonl'],
   ] as const
-  for (const [path, expectedName] of files) {
-    it(`${path}: read as the dump tool reads them, written to the same bytes`, () => {
+  for (const [name, path, expectedName] of files) {
+    it(`${name}: read as the dump tool reads them, written to the same bytes`, () => {
       const { data } = recordsOf(path)
       const expected = expectedOf<ExpectedKeyed>(expectedName)
       assert.equal(data.length, expected.length)
@@ -160,7 +158,7 @@ function withMembersRead(record: GroupRecord): unknown {
 
 describe('records of __transaction_state that Kafka wrote', () => {
   it('are read as the dump tool reads them, written to the same bytes', () => {
-    const { data } = recordsOf('kafka-4.3/clean/__transaction_state-0/00000000000000000000.log')
+    const { data } = recordsOf(goldenPath('clean', '__transaction_state-0', logName))
     const expected = expectedOf<ExpectedKeyed>('kafka-4.3-__transaction_state-0.jsonl')
     assert.equal(data.length, expected.length)
     for (const [i, { key, value }] of data.entries()) {

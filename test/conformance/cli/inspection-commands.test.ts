@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { goldenPartitions, goldenPath, readExpected } from '../../golden/golden-folders.ts'
+import { goldenMetadataPath, goldenPartitions, goldenPath, readExpected } from '../../golden/golden-folders.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { varve } from './run-varve.ts'
 
@@ -71,6 +71,37 @@ describe('varve verify', () => {
 })
 
 describe('varve dump', () => {
+  const folder = temporaryFolder()
+  it("says what the records of Kafka's own topics hold", () => {
+    const metadata = varve(['dump', goldenMetadataPath('__cluster_metadata-0'), '--records'])
+    assert.deepEqual([metadata.code, metadata.stderr], [0, ''])
+    assert.match(metadata.text, / {4}0 {2}\S+Z {2}LeaderChange version 0 \{"version":0,"leaderId":1,/)
+    assert.match(metadata.text, /TopicRecord version 0 \{"name":"orders","topicId":"N-soVF1LRRm9u7vkjdrzzw"\}/)
+    const groups = varve(['dump', goldenMetadataPath('__consumer_offsets-0'), '--records', '--json'])
+    assert.deepEqual([groups.code, groups.stderr], [0, ''])
+    const decoded = jsonLines(groups.text).filter(({ type }) => type === 'record')
+    assert.ok(decoded.every((row) => 'decoded' in row))
+    const transactions = varve(['dump', goldenPath('clean', '__transaction_state-0'), '--records'])
+    assert.match(transactions.text, /Transaction \{"transactionalId":"t1"\} version 1 \{"producerId":"2011",/)
+    const snapshot = varve(['dump', goldenMetadataPath('bootstrap.checkpoint'), '--records'])
+    assert.match(snapshot.text, /SnapshotHeader[\s\S]*FeatureLevelRecord[\s\S]*SnapshotFooter/)
+  })
+
+  it("prints as they are what it cannot read in Kafka's own topics, and says so", () => {
+    const path = join(folder(), '__consumer_offsets-0')
+    cpSync(goldenPath('clean', 'codec-none-0'), path, { recursive: true })
+    const { code, text, stderr } = varve(['dump', path, '--records'])
+    // The text 'key-0' has no type that is known; a newer Kafka's record would look so.
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(text, /key "key-0" {2}value "/)
+    const metadata = join(folder(), '__cluster_metadata-0')
+    cpSync(goldenPath('clean', 'codec-none-0'), metadata, { recursive: true })
+    const refused = varve(['dump', metadata, '--records'])
+    assert.equal(refused.code, 0)
+    assert.match(refused.stderr, /offset 0: A metadata record has frame version \d+; 1 is known/)
+    assert.match(refused.text, /key "key-0" {2}value "/)
+  })
+
   for (const partition of ['codec-zstd-0', 'txn-0', 'headers-nulls-0', 'compacted-0', 'append-time-0'])
     it(`prints every batch and record: ${partition}`, () => {
       const expected = readExpected('clean', partition)
