@@ -36,8 +36,8 @@ import { jsonBytes, jsonValue, preview, printable, timeText } from './text.ts'
 export const help = `usage: varve dump <folder|file> [--records] [--index] [--json]
 
 Prints what stands in a log's files: with a folder every batch of its .log files, one a line; with a file what that
-file holds: .log, .checkpoint, .index, .timeindex, .txnindex, .snapshot, leader-epoch-checkpoint, the checkpoints of a data folder,
-varve-checkpoint, partition.metadata, meta.properties. Changes nothing and needs no lock.
+file holds: .log, .checkpoint, .index, .timeindex, .txnindex, .snapshot, leader-epoch-checkpoint, the checkpoints of a
+data folder, varve-checkpoint, partition.metadata, meta.properties. Changes nothing and needs no lock.
 
   --records   also print each record: offset, time, key, value, headers (text is cut after 120 characters); in the
               folders of __cluster_metadata, __consumer_offsets and __transaction_state what they say, whole
