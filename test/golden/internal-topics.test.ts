@@ -16,6 +16,7 @@ import {
 } from '../../src/protocol/metadata-log/metadata-records.ts'
 import { decodeQuorumRecord, encodeQuorumRecord } from '../../src/protocol/quorum-log/quorum-records.ts'
 import { transactionRecords } from '../../src/protocol/transaction-log/transaction-records.ts'
+import { assertSame } from './assert-same.ts'
 import { goldenMetadataPath, goldenPath } from './golden-folders.ts'
 
 const logName = '00000000000000000000.log'
@@ -39,24 +40,6 @@ function expectedOf<T>(name: string): T[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as T)
-}
-
-/** Every field that the dump tool printed, with its name and value. It prints bytes as base64. */
-function assertSame(actual: unknown, expected: unknown, path: string): void {
-  if (actual instanceof Uint8Array) assert.equal(Buffer.from(actual).toString('base64'), expected, path)
-  else if (typeof actual === 'bigint') assert.equal(Number(actual), expected, path)
-  else if (Array.isArray(expected)) {
-    assert.ok(Array.isArray(actual), path)
-    assert.equal(actual.length, expected.length, path)
-    for (const [i, item] of expected.entries()) assertSame(actual[i], item, `${path}[${i}]`)
-  } else if (typeof expected === 'object' && expected !== null) {
-    assert.ok(typeof actual === 'object' && actual !== null, path)
-    const fields = actual as Record<string, unknown>
-    for (const [name, item] of Object.entries(expected)) {
-      assert.ok(name in fields, `${path}.${name} is not read`)
-      assertSame(fields[name], item, `${path}.${name}`)
-    }
-  } else assert.equal(actual, expected, path)
 }
 
 describe('records of __cluster_metadata-0 that Kafka wrote', () => {
