@@ -6,7 +6,6 @@ import { VarveError } from '../../errors.ts'
 import { ByteReader, type ReadOptions } from './byte-reader.ts'
 import { ByteWriter } from './byte-writer.ts'
 import type { Message, MessageInput, MessageValue } from './message.ts'
-import { includesVersion } from './versions.ts'
 
 export interface KeyedKind {
   /** Its versions are the numbers that keys of this kind begin with. */
@@ -32,11 +31,17 @@ export type KeyedRecord<K extends KeyedKinds> = {
 export class KeyedRecords<const K extends KeyedKinds> {
   readonly kinds: K
   readonly #log: string
+  /** By the number that a key begins with. */
+  readonly #byKeyVersion = new Map<number, readonly [type: keyof K, kind: KeyedKind]>()
 
   /** @param log What the records are of, for messages. */
   constructor(log: string, kinds: K) {
     this.#log = log
     this.kinds = kinds
+    for (const [type, kind] of Object.entries(kinds)) {
+      const { min, max } = kind.key.versions
+      for (let version = min; version <= max; version++) this.#byKeyVersion.set(version, [type, kind])
+    }
   }
 
   /**
@@ -48,7 +53,7 @@ export class KeyedRecords<const K extends KeyedKinds> {
   decode(key: Uint8Array | null, value: Uint8Array | null, options: ReadOptions = {}): KeyedRecord<K> | undefined {
     if (key === null) throw this.#invalid('its key is null')
     const keyVersion = this.#version(key, 'key')
-    const found = Object.entries(this.kinds).find(([, kind]) => includesVersion(kind.key.versions, keyVersion))
+    const found = this.#byKeyVersion.get(keyVersion)
     if (found === undefined) return undefined
     const [type, kind] = found
     const valueVersion = value === null ? null : this.#version(value, 'value')
