@@ -224,13 +224,13 @@ TEST_P(SegmentRecoveryTest, SettingTheEndCutsTheIndexesToIt) {
   }
 }
 
-TEST_P(SegmentRecoveryTest, RefusesAnEndInsideABatch) {
+// An end that does not fit the batches below it is taken all the same: it comes from a checkpoint with a checksum, so it
+// is the batches that are damaged, and reading tells of that.
+TEST_P(SegmentRecoveryTest, RefusesAnEndPastTheFile) {
   auto writer = open(small(SegmentMode::kCreate));
   const auto positions = write(*writer, 10);
   writer.reset();
   auto segment = open(small(SegmentMode::kWrite));
-  EXPECT_EQ(segment->set_end(positions[5] + 1, 5).code, Code::kCorrupt);
-  EXPECT_EQ(segment->set_end(positions[5], 4).code, Code::kInvalidArgument);
   EXPECT_EQ(segment->set_end(uint64_t{1} << 40, 4).code, Code::kInvalidArgument);
   EXPECT_OK(segment->set_end(positions[5], 5));
 }

@@ -88,7 +88,7 @@ export class ViewReader {
     return fileSize
   }
 
-  /** Checks the batch at a position; null when it does not lie in the window, which may not move once a batch was taken from it. */
+  /** Checks the batch at a position; null when it does not lie in the window, which may not move once a batch was taken from it, and may not be had yet. */
   #batchAt(
     segment: Segment,
     position: number,
@@ -98,7 +98,7 @@ export class ViewReader {
   ): { bytes: number; baseOffset: number; nextOffset: number } | null {
     if (!this.#covers(segment, position, lengthOverhead)) {
       if (windowIsFixed) return null
-      this.#map(segment, start, Math.min(windowBytes, size - start))
+      if (!this.#map(segment, start, Math.min(windowBytes, size - start))) return null
     }
     const view = new DataView(this.#window.buffer, this.#window.byteOffset, this.#window.byteLength)
     let at = position - this.#windowStart
@@ -106,7 +106,7 @@ export class ViewReader {
     if (bytes > size - position) throw damaged(segment, position, 'it is longer than the segment')
     if (!this.#covers(segment, position, bytes)) {
       if (windowIsFixed) return null
-      this.#map(segment, start, Math.max(bytes, Math.min(windowBytes, size - start)))
+      if (!this.#map(segment, start, Math.max(bytes, Math.min(windowBytes, size - start)))) return null
       at = position - this.#windowStart
     }
     const window = this.#window
@@ -126,10 +126,14 @@ export class ViewReader {
     return segment === this.#segment && at >= 0 && at + bytes <= this.#window.byteLength
   }
 
-  #map(segment: Segment, position: number, bytes: number): void {
-    this.#window = Buffer.from(segment.window(position, bytes))
+  /** @returns false where it cannot be mapped yet. */
+  #map(segment: Segment, position: number, bytes: number): boolean {
+    const window = segment.window(position, bytes)
+    if (window === null) return false
+    this.#window = Buffer.from(window)
     this.#windowStart = position
     this.#segment = segment
+    return true
   }
 }
 

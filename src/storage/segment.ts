@@ -310,15 +310,20 @@ export class Segment {
     if (status !== 0) throw this.failure('flush')
   }
 
-  /** A private mapping of sealed bytes as an ArrayBuffer; it lives as long as it is referenced. */
-  window(position: number, length: number): ArrayBuffer {
+  /**
+   * A private mapping of sealed bytes as an ArrayBuffer; it lives as long as it is referenced. Null for a segment that
+   * cannot be mapped: a helper has not finished sealing it.
+   */
+  window(position: number, length: number): ArrayBuffer | null {
     const cells = this.#cells
     cells[1] = this.#handle
     cells[2] = position
     cells[3] = length
     const buffer = this.#addon.segmentWindow()
-    if (buffer === undefined) throw this.failure('map')
-    return buffer
+    if (buffer !== undefined) return buffer
+    const failure = this.failure('map')
+    if (failure.code === 'VARVE_INVALID_ARGUMENT') return null
+    throw failure
   }
 
   /** CRC-32C of bytes, natively. */
