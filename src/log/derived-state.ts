@@ -137,14 +137,20 @@ export class DerivedState {
     return entries
   }
 
+  /** False when a segment's transaction index is damaged: it must be made anew from the segment's start. */
+  hasWholeTransactionIndex(segmentBaseOffset: number): boolean {
+    try {
+      this.abortedIn(segmentBaseOffset)
+      return true
+    } catch (failure) {
+      if (failure instanceof VarveError && failure.code === 'VARVE_CORRUPT') return false
+      throw failure
+    }
+  }
+
   /** Makes a segment's transaction index anew, ahead of a replay of its batches from `offset` on. */
   resetAborted(segmentBaseOffset: number, offset: number): void {
-    let entries: TransactionIndexEntry[] = []
-    try {
-      entries = this.abortedIn(segmentBaseOffset)
-    } catch (failure) {
-      if (!(failure instanceof VarveError) || failure.code !== 'VARVE_CORRUPT') throw failure
-    }
+    const entries = this.hasWholeTransactionIndex(segmentBaseOffset) ? this.abortedIn(segmentBaseOffset) : []
     this.#aborted.set(
       segmentBaseOffset,
       entries.filter(({ lastOffset }) => lastOffset < offset),

@@ -401,6 +401,7 @@ export class Log {
       derived.removeSnapshots(() => true)
       derived.epochs.clear()
       derived.saveEpochs()
+      this.#parts.root.disk.syncFolder(this.folder)
       await this.#appender.rewind(offset, offset)
     })
   }

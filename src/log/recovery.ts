@@ -98,8 +98,10 @@ class Recovery {
     const hadEpochs = this.#state.loadEpochs(logger)
     const start = this.#startOfScan()
     const epochsBefore = hadEpochs ? JSON.stringify(this.#state.epochs.entries) : ''
-    // The scan begins at an index entry a little below the recovery point, which has a snapshot of its own.
-    const snapshotOffset = this.#state.loadProducers(Math.max(start.offset, checkpoint?.recoveryPoint ?? 0), logger)
+    // A scan from within a segment begins at an index entry a little below the recovery point, which has a snapshot of its
+    // own. A whole segment's scan makes everything anew, aborted transactions included, so it needs the state before it.
+    const stateOffset = start.position > 0 ? Math.max(start.offset, checkpoint?.recoveryPoint ?? 0) : start.offset
+    const snapshotOffset = this.#state.loadProducers(stateOffset, logger)
     this.#replayBelow(start, hadEpochs, snapshotOffset)
     // An epoch that began where the scan begins stays: perhaps nothing was written in it.
     this.#state.epochs.truncateFromEnd(start.offset + 1)
@@ -157,7 +159,7 @@ class Recovery {
     const size = this.#disk.stat(this.#path(base, 'log'))?.size ?? 0
     if (closedByKafka && index === this.#bases.length - 1) return { index, position: size, offset: recoveryPoint }
     if (checkpoint === null || checkpoint.segmentBaseOffset !== base) return wholeSegment
-    if (size < checkpoint.segmentPosition) return wholeSegment
+    if (size < checkpoint.segmentPosition || !this.#state.hasWholeTransactionIndex(base)) return wholeSegment
     if (size === checkpoint.segmentPosition && index === this.#bases.length - 1) {
       // Nothing was appended since the checkpoint: after a clean close this is all there is to do.
       if (this.#indexesAreAsFlushed(base, checkpoint)) {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { BatchBuilder, type Log, openLog, VarveError } from '../../src/doors/log.ts'
 import { encodeTransactionMarker } from '../../src/doors/record.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -75,5 +76,21 @@ describe('transactions in a live log', () => {
     assert.equal(log.lastStableOffset, 0)
     assert.equal(log.logEndOffset, 1)
     await log.close()
+  })
+
+  it('stay left out when the index of the aborted ones is damaged: it is made anew', async () => {
+    const log = await openLog(folder())
+    log.append(dataOf('gone', 0))
+    log.append(markerOf('abort'), 'coordinator')
+    log.append(dataOf('kept', 1))
+    log.append(markerOf('commit'), 'coordinator')
+    await log.close()
+    const path = join(folder(), indexFiles()[0]!)
+    const whole = readFileSync(path)
+    writeFileSync(path, whole.subarray(0, whole.length - 1))
+    const again = await openLog(folder())
+    assert.deepEqual(committed(again), ['kept'])
+    await again.close()
+    assert.deepEqual(readFileSync(path), whole)
   })
 })
