@@ -333,7 +333,7 @@ Status Segment::set_end(uint64_t end_position, int64_t next_offset) {
   VARVE_RETURN_IF_FAILED(load_indexes());
   cut_indexes(end_position, next_offset);
   if (!counted_ || counted_end_ != end_position) {
-    VARVE_RETURN_IF_FAILED(recount_or_index(end_position, next_offset, false));
+    VARVE_RETURN_IF_FAILED(recount(end_position, false));
     bytes_since_entry_ = 0;  // the counter starts anew when a segment is opened again
   }
   if (next_offset < counted_next_offset_) return failure(Code::kInvalidArgument, "set end", end_position);
