@@ -11,20 +11,26 @@ import { eachStep, type FaultRow, type RowOptions } from './row.ts'
 const viewsHeld = 1000
 /** Everybody holds another part of the log. */
 const share = Math.ceil(viewsHeld / 3)
+const operationsPerRound = 20
+/** Shares of what came later that this process holds beside the first one; the oldest is let go of for a new one. */
+const laterShares = 4
+/** Records that come after each operation. */
+const grownRecords = 60
 
 /**
- * A log is cut, loses its oldest segments, is emptied and closed, in an order that the step decides, while a thousand
- * views of its segments are held by this process, a worker thread and another process. After each of these operations
- * every byte of every view is compared; once the views are let go of, no map and no file of the log is left.
+ * A log is cut, loses its oldest segments and is emptied, again and again and in an order that the step decides, and
+ * then closed, while a thousand views of its first segments are held by this process, a worker thread and another
+ * process. After each operation the log grows, this process takes views of what is new, and every byte of every view is
+ * compared; once the views are let go of, no map and no file of the log is left.
  *
  * Compaction joins the operations when there is one.
  */
 export const row: FaultRow = {
   id: 'F10',
   title: 'truncation, retention and close under live views',
-  unit: 'rounds of 4 operations',
-  gate: 250,
-  long: 125_000,
+  unit: `rounds of ${operationsPerRound} operations`,
+  gate: 50,
+  long: 25_000,
   variants: ['mapped', 'copied'],
   seenToFailOn: 'a truncation that writes the shorter file over the old one, in place',
   async run(options) {
@@ -51,7 +57,8 @@ async function round(options: RowOptions, step: number, others: readonly Actor[]
   // Sealed and trimmed: only such segments are ever mapped for a reader.
   await log.flush()
   const reader = await openLog(folder, { mode: 'read' })
-  let held = hold(reader, 0, share)
+  let first = hold(reader, 0, share)
+  let later: View[][] = []
   for (const [index, other] of others.entries()) {
     await other.call('attach', folder)
     await other.call('hold', (index + 1) * share, share)
@@ -60,39 +67,35 @@ async function round(options: RowOptions, step: number, others: readonly Actor[]
 
   const check = async (after: string): Promise<void> => {
     try {
-      for (const { offset, value } of held) checkedTag(offset, value)
+      for (const views of [first, ...later]) for (const { offset, value } of views) checkedTag(offset, value)
       for (const other of others) await other.call('checkHeld')
     } catch (cause) {
       throw new Error(`after ${after}: ${String(cause)}`, { cause })
     }
   }
-  const middle = log.logStartOffset + random(log.logEndOffset)
   const operations: Record<string, () => unknown> = {
-    'a truncation': async () => {
-      await log.truncateTo(Math.max(middle, log.logStartOffset))
-      log.append(batchAt(log.logEndOffset, 200, 2))
-    },
+    'a truncation': () => log.truncateTo(log.logStartOffset + random(log.logEndOffset - log.logStartOffset)),
     retention: () => log.deleteBefore(log.logStartOffset + random(log.logEndOffset - log.logStartOffset)),
-    'a new start': async () => {
-      await log.truncateFully(random(5000))
-      log.append(batchAt(log.logEndOffset, 100, 3))
-    },
+    'a new start': () => log.truncateFully(random(5000)),
   }
   const names = Object.keys(operations)
-  for (let at = names.length - 1; at > 0; at--) {
-    const swap = random(at + 1)
-    ;[names[at], names[swap]] = [names[swap]!, names[at]!]
-  }
-  for (const name of names) {
+  for (let count = 1; count < operationsPerRound; count++) {
+    const name = names[random(names.length)]!
     await operations[name]!()
-    await check(name)
+    const grownFrom = log.logEndOffset
+    while (log.logEndOffset < grownFrom + grownRecords) log.append(batchAt(log.logEndOffset, 10, 1 + count))
+    log.roll()
+    await log.flush()
+    later = [...later, hold(reader, grownFrom, grownRecords)].slice(-laterShares)
+    await check(`${name}, operation ${count}`)
   }
   await log.close()
   reader.close()
   for (const other of others) await other.call('detach')
   await check('close')
 
-  held = []
+  first = []
+  later = []
   // The worker thread's maps are this process's: they are counted when both have let go.
   await mapsLeft(folder, 3)
   for (const other of others) await other.call('release', folder)
@@ -102,9 +105,14 @@ async function round(options: RowOptions, step: number, others: readonly Actor[]
   rmSync(folder, { recursive: true })
 }
 
+interface View {
+  readonly offset: number
+  readonly value: Uint8Array
+}
+
 /** In a function of its own, so that nothing but the answer holds on to the views. */
-function hold(reader: LogReader, from: number, count: number): { offset: number; value: Uint8Array }[] {
-  const held: { offset: number; value: Uint8Array }[] = []
+function hold(reader: LogReader, from: number, count: number): View[] {
+  const held: View[] = []
   for (let offset = from; held.length < count; ) {
     const run = reader.read(offset, { views: true })
     for (const batch of run) for (const { offset: at, value } of batch) held.push({ offset: at, value: value! })
