@@ -10,9 +10,10 @@ namespace varve {
 namespace {
 
 constexpr const char* kCallNames[] = {
-    "open",        "close",  "pread",  "pwrite", "ftruncate", "allocate",   "fdatasync", "fsync", "fstat",
-    "stat",        "rename", "unlink", "link",   "mkdir",     "rmdir",      "list",      "lock",  "locked",
-    "file_system", "map",    "unmap",  "advise", "msync",     "drop_cache", "store",     "load",  "store_release",
+    "open",  "close",  "pread", "pwrite",     "ftruncate", "allocate",    "fdatasync",
+    "fsync", "fstat",  "stat",  "rename",     "unlink",    "link",        "mkdir",
+    "rmdir", "list",   "lock",  "unlock",     "locked",    "file_system", "map",
+    "unmap", "advise", "msync", "drop_cache", "store",     "load",        "store_release",
 };
 static_assert(sizeof kCallNames / sizeof kCallNames[0] == static_cast<size_t>(Call::kCount));
 static_assert(static_cast<unsigned>(Call::kCount) <= 32, "a CallSet has 32 bits");
@@ -211,6 +212,11 @@ int FaultyKernel::list(const char* path, std::vector<FolderEntry>* entries) {
 int FaultyKernel::lock(int fd) {
   const int fault = verdict(Call::kLock);
   return fault < 0 ? fault : under_.lock(fd);
+}
+
+int FaultyKernel::unlock(int fd) {
+  const int fault = verdict(Call::kUnlock);
+  return fault < 0 ? fault : under_.unlock(fd);
 }
 
 int FaultyKernel::locked(int fd) {

@@ -47,6 +47,7 @@ enum class Call : uint8_t {
   kRmdir,
   kList,
   kLock,
+  kUnlock,
   kLocked,
   kFileSystem,
   kMap,
@@ -110,6 +111,7 @@ class FaultyKernel : public Kernel {
   int rmdir(const char* path) override;
   int list(const char* path, std::vector<FolderEntry>* entries) override;
   int lock(int fd) override;
+  int unlock(int fd) override;
   int locked(int fd) override;
   int file_system(const char* path, std::string* name) override;
   uint64_t free_bytes(const char* path) override;

@@ -71,6 +71,10 @@ Status FileLock::held(Kernel& kernel, const std::string& path, bool* held) {
   return Status::success();
 }
 
-Status FileLock::release() { return file_.close(); }
+Status FileLock::release() {
+  // First: a process that is being started has duplicates of all descriptors for a moment.
+  if (file_.is_open()) (void)file_.kernel().unlock(file_.fd());
+  return file_.close();
+}
 
 }  // namespace varve

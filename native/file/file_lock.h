@@ -24,6 +24,11 @@ class FileLock {
   // A note is one short text; more is a caller's mistake and is cut.
   static constexpr size_t kMaxNoteBytes = 1024;
 
+  FileLock() = default;
+  ~FileLock() { (void)release(); }
+  FileLock(FileLock&&) = default;
+  FileLock& operator=(FileLock&&) = delete;
+
   // Makes the file if it is missing, takes the lock without waiting, and writes `note`. When somebody else holds it:
   // kLocked, and `*holder_note` is what the holder wrote ("" when it has not yet). A note that finds the disk full is
   // left out; the lock counts all the same.

@@ -59,6 +59,9 @@ class Kernel {
   virtual int list(const char* path, std::vector<FolderEntry>* entries) = 0;
   // An exclusive lock owned by the open file description; -EAGAIN when somebody else holds it.
   virtual int lock(int fd) = 0;
+  // Frees it at once. A close alone does so only with the last duplicate of the descriptor, and with the last mapping
+  // made of it.
+  virtual int unlock(int fd) = 0;
   // 1 when another open file description holds that lock just now, else 0.
   virtual int locked(int fd) = 0;
   // The system's name of the file system that holds `path`, such as "ext4" or "tmpfs"; "unknown" if it has none.

@@ -517,6 +517,15 @@ int MemoryKernel::lock(int fd) {
   return 0;
 }
 
+int MemoryKernel::unlock(int fd) {
+  std::lock_guard<std::mutex> hold(mutex_);
+  InodeNumber inode;
+  const int result = open_file_of(fd, &inode);
+  if (result < 0) return result;
+  if (inodes_[inode].lock_holder == fd) inodes_[inode].lock_holder = -1;
+  return 0;
+}
+
 int MemoryKernel::locked(int fd) {
   std::lock_guard<std::mutex> hold(mutex_);
   InodeNumber inode;

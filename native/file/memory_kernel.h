@@ -77,6 +77,7 @@ class MemoryKernel final : public Kernel {
   int rmdir(const char* path) override;
   int list(const char* path, std::vector<FolderEntry>* entries) override;
   int lock(int fd) override;
+  int unlock(int fd) override;
   int locked(int fd) override;
   int file_system(const char* path, std::string* name) override;
   uint64_t free_bytes(const char* path) override;

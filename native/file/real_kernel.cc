@@ -276,6 +276,21 @@ class RealKernel final : public Kernel {
 #endif
   }
 
+  int unlock(int fd) override {
+    struct flock request = whole_file_lock();
+    request.l_type = F_UNLCK;
+#if defined(F_OFD_SETLK)
+    return answer(::fcntl(fd, F_OFD_SETLK, &request));
+#else
+    struct stat found;
+    if (::fstat(fd, &found) != 0) return -errno;
+    if (process_locks().holds({found.st_dev, found.st_ino}, fd)) return 0;  // it is somebody else's
+    const int result = answer(::fcntl(fd, F_SETLK, &request));
+    process_locks().drop({found.st_dev, found.st_ino});
+    return result;
+#endif
+  }
+
   int locked(int fd) override {
     struct flock request = whole_file_lock();
 #if defined(F_OFD_GETLK)

@@ -56,7 +56,14 @@ Status TailTable::open(std::shared_ptr<Kernel> kernel, std::string path, Access 
 }
 
 TailTable::~TailTable() {
+  release();
   for (size_t i = 0; i < extent_count_; ++i) kernel_->unmap(extents_[i].mapped, extents_[i].mapped_bytes);
+}
+
+void TailTable::release() {
+  // The maps belong to the same open file as the descriptor, so the lock would stay until they go too.
+  if (access_ == Access::kWrite && file_.is_open()) (void)kernel_->unlock(file_.fd());
+  (void)file_.close();
 }
 
 Status TailTable::map_extent(size_t index) {

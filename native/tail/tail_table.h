@@ -69,9 +69,9 @@ class TailTable {
   // nullptr for an index that slot_of cannot have answered. Costs no look at shared memory.
   TailSlot* slot(uint32_t index) const { return index < known_slots_ ? at(index) : nullptr; }
 
-  // Closes the file and with it frees a writer's lock, now: jobs on other threads may hold the table for a while
-  // longer, and touch slots that are mapped already. Owner's thread; nothing but slots may be used afterwards.
-  void release() { (void)file_.close(); }
+  // Frees a writer's lock now, and closes the file: jobs on other threads may hold the table for a while longer, and
+  // touch slots that are mapped already. Owner's thread; nothing but slots may be used afterwards.
+  void release();
 
   // Of the writer that opened this table; 0 for a reader, whom the slots tell.
   uint64_t own_epoch() const { return epoch_; }

@@ -156,6 +156,27 @@ TEST(FileLockAcrossProcesses, AForkedChildCannotTakeItASecondTime) {
             7);
 }
 
+// As one that is just being started has: between its fork and its exec.
+TEST(FileLockAcrossProcesses, ItFallsWhenItIsReleasedThoughAnotherProcessHasADuplicateOfTheDescriptor) {
+  TestFolder folder;
+  const std::string path = folder.file(".lock");
+  FileLock lock;
+  std::string who;
+  ASSERT_TRUE(FileLock::acquire(real_kernel(), path, "first", &lock, &who).ok());
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  ASSERT_TRUE(lock.release().ok());
+  {
+    FileLock scoped;
+    EXPECT_TRUE(FileLock::acquire(real_kernel(), path, "second", &scoped, &who).ok());
+  }
+  EXPECT_TRUE(FileLock::acquire(real_kernel(), path, "third", &lock, &who).ok());
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
 // Java's FileChannel.lock() is a plain record lock over the whole file: Kafka and we must see each other.
 TEST(FileLockAcrossProcesses, AnOrdinaryRecordLockOfAnotherProcessConflictsBothWays) {
   TestFolder folder;

@@ -224,8 +224,8 @@ TEST_P(SegmentRecoveryTest, SettingTheEndCutsTheIndexesToIt) {
   }
 }
 
-// An end that does not fit the batches below it is taken all the same: it comes from a checkpoint with a checksum, so it
-// is the batches that are damaged, and reading tells of that.
+// An end that does not fit the batches below it is taken all the same: it comes from a checkpoint with a checksum, so
+// it is the batches that are damaged, and reading tells of that.
 TEST_P(SegmentRecoveryTest, RefusesAnEndPastTheFile) {
   auto writer = open(small(SegmentMode::kCreate));
   const auto positions = write(*writer, 10);

@@ -55,6 +55,22 @@ class TailTest : public testing::Test {
   std::string folder_;
 };
 
+TEST_F(TailTest, TheLockFallsWithItsReleaseThoughSomebodyElseHoldsTheTable) {
+  const auto memory = std::make_shared<MemoryKernel>();
+  ASSERT_EQ(memory->mkdir("/disk", 0755), 0);
+  const std::shared_ptr<Kernel> kernels[] = {system_kernel(), memory};
+  const std::string paths[] = {folder_ + "/tails", "/disk/tails"};
+  for (int i = 0; i < 2; ++i) {
+    std::shared_ptr<TailTable> first;
+    ASSERT_TRUE(TailTable::open(kernels[i], paths[i], TailTable::Access::kWrite, &first).ok());
+    const std::shared_ptr<TailTable> of_a_job = first;
+    first->release();
+    std::shared_ptr<TailTable> second;
+    EXPECT_TRUE(TailTable::open(kernels[i], paths[i], TailTable::Access::kWrite, &second).ok()) << paths[i];
+    EXPECT_NE(slot_of(*of_a_job, "still mapped"), nullptr);
+  }
+}
+
 // All fields of one publication are made from one number, so that a mix of two of them shows.
 TailFields fields_of(int64_t number) {
   TailFields fields;
