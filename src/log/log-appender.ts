@@ -45,6 +45,8 @@ export interface AppenderParts {
   readonly settings: LogSettings
   readonly segmentOptions: Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'>
   readonly tail: TailSlot | null
+  /** Epoch of the partition's leader, which the log does not fall below. */
+  readonly leaderEpoch: number
 }
 
 /**
@@ -58,6 +60,8 @@ export class LogAppender {
   /** Lowest offset that may be read; moved by retention and delete-records. */
   logStartOffset = 0
   readonly #parts: AppenderParts
+  #settings: LogSettings
+  #segmentOptions: AppenderParts['segmentOptions']
   readonly #folder: string
   readonly #disk: Disk
   readonly #list: SegmentList
@@ -94,6 +98,8 @@ export class LogAppender {
   constructor(parts: AppenderParts, list: SegmentList, onAppended: () => void) {
     const { clock, location, root, logger } = parts
     this.#parts = parts
+    this.#settings = parts.settings
+    this.#segmentOptions = parts.segmentOptions
     this.#folder = location.folder
     this.#disk = root.disk
     this.#list = list
@@ -109,6 +115,13 @@ export class LogAppender {
     })
   }
 
+  /** See `Log.reconfigure`. */
+  reconfigure(settings: LogSettings, segmentOptions: AppenderParts['segmentOptions']): void {
+    this.#settings = settings
+    this.#segmentOptions = segmentOptions
+    this.#workspace = null
+  }
+
   /** Takes over what recovery found: at the start, and after the files were exchanged. */
   adopt(recovered: RecoveredLog): void {
     // What waited to be sealed lies past the recovery point, so recovery has seen to it.
@@ -122,7 +135,7 @@ export class LogAppender {
     this.logStartOffset = recovered.logStartOffset
     this.#state = {
       logEndOffset: recovered.logEndOffset,
-      leaderEpoch: Math.max(0, this.#derived.epochs.latestEpoch),
+      leaderEpoch: Math.max(this.#parts.leaderEpoch, this.#derived.epochs.latestEpoch),
       producers: this.#derived.producers,
     }
     // As with Kafka, a leader's epoch is entered when it begins, also without data.
@@ -167,7 +180,7 @@ export class LogAppender {
 
   /** See `Log.append`. */
   append(appendable: Appendable, origin: AppendOrigin): AppendResult {
-    this.#workspace ??= new Workspace(this.#parts)
+    this.#workspace ??= new Workspace(this.#settings, this.#segmentOptions)
     const workspace = this.#workspace
     const input = workspace.input.load(appendable)
     const plan = this.#planAppend(workspace, origin)
@@ -185,8 +198,8 @@ export class LogAppender {
     const sealed = this.#active
     const baseOffset = this.logEndOffset
     const { folder } = this.#parts.location
-    const { segmentOptions, tail } = this.#parts
-    const active = Segment.open(this.#disk, { ...segmentOptions, folder, baseOffset, mode: 'create', tail })
+    const { tail } = this.#parts
+    const active = Segment.open(this.#disk, { ...this.#segmentOptions, folder, baseOffset, mode: 'create', tail })
     this.#list.push(baseOffset, active)
     this.#active = active
     this.#sealing.push(sealed)
@@ -246,7 +259,7 @@ export class LogAppender {
     this.#onAppended()
     if (segment.sizeBytes >= this.#prepareAtBytes) this.#prepareNext()
     this.#bytesSinceCheckpoint += plan.sizeBytes
-    if (this.#bytesSinceCheckpoint >= this.#parts.settings.checkpointIntervalBytes) this.checkpoint()
+    if (this.#bytesSinceCheckpoint >= this.#settings.checkpointIntervalBytes) this.checkpoint()
   }
 
   #derive(batches: BatchInput['batches']): void {
@@ -353,7 +366,7 @@ export class LogAppender {
   /** Sees to it that what was appended is flushed within `flush.ms`. */
   flushSoon(): void {
     if (this.#intervalFlush !== null || this.#stopped) return
-    this.#intervalFlush = this.#parts.clock.after(this.#parts.settings.flushIntervalMs, () => {
+    this.#intervalFlush = this.#parts.clock.after(this.#settings.flushIntervalMs, () => {
       this.#intervalFlush = null
       if (!this.#stopped && this.commits.failure === null) this.commits.wait(this.logEndOffset).catch(() => {})
     })
@@ -515,7 +528,7 @@ export class LogAppender {
 
   #describeActive(): RollSegment {
     const stats = this.#active.stats()
-    this.#prepareAtBytes = this.#parts.segmentOptions.segmentBytes * prepareNextAtShare
+    this.#prepareAtBytes = this.#segmentOptions.segmentBytes * prepareNextAtShare
     return {
       baseOffset: this.#active.baseOffset,
       sizeBytes: stats.endPosition,
@@ -536,7 +549,7 @@ class Workspace {
   readonly limits: AppendLimits
   readonly rollLimits: RollLimits
 
-  constructor({ settings, segmentOptions }: AppenderParts) {
+  constructor(settings: LogSettings, segmentOptions: AppenderParts['segmentOptions']) {
     this.limits = {
       maxBatchBytes: settings.maxMessageBytes,
       appendTime: settings.messageTimestampType === 'LogAppendTime',

@@ -39,7 +39,9 @@ export interface LogParts extends AppenderParts {
   /** What somebody set for this log, which no append goes below; 'buffered' when nobody did. */
   readonly minDurability: Durability
   /** Brings the folder to a state that can be served; run at the start and after its files were exchanged. */
-  readonly recover: () => RecoveredLog
+  readonly recover: (settings: LogSettings) => RecoveredLog
+  /** Called once when the log is closed; `clean`: it was flushed, and its checkpoint written. */
+  readonly onClosed: (clean: boolean) => void
 }
 
 export interface ReadRequest {
@@ -87,8 +89,9 @@ export interface LogStats {
  */
 export class Log {
   readonly folder: string
-  readonly settings: LogSettings
   readonly #parts: LogParts
+  #settings: LogSettings
+  #minDurability: Durability
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #list: SegmentList
@@ -114,17 +117,18 @@ export class Log {
     this.#clock = clock
     this.#logger = logger
     this.folder = folder
-    this.settings = settings
+    this.#settings = settings
+    this.#minDurability = parts.minDurability
     this.#list = new SegmentList((baseOffset) =>
       Segment.open(root.disk, { ...segmentOptions, folder, baseOffset, mode: 'read', tail: null }),
     )
-    this.#slabs = new SlabReader(this.#list, !parts.settings.cleanupPolicy.includes('compact'))
+    this.#slabs = new SlabReader(this.#list, !settings.cleanupPolicy.includes('compact'))
     this.#retentionClock = new RetentionClock(clock.wallMs(), clock.monotonicMs())
     this.#appender = new LogAppender(parts, this.#list, () => {
       if (this.#waiters !== null && this.#waiters.count > 0) this.#waiters.moved(() => this.logEndOffset)
-      if (settings.durability === 'interval') this.#appender.flushSoon()
+      if (this.#settings.durability === 'interval') this.#appender.flushSoon()
     })
-    this.#appender.adopt(parts.recover())
+    this.#appender.adopt(parts.recover(this.#settings))
     this.#armRetention()
   }
 
@@ -156,6 +160,22 @@ export class Log {
 
   get closed(): boolean {
     return this.#closing !== null
+  }
+
+  get settings(): LogSettings {
+    return this.#settings
+  }
+
+  /**
+   * Gives the log other settings. They hold from the next append, roll and retention on; the size of the segment that is
+   * being written, and of its indexes, stays.
+   */
+  reconfigure(parts: Pick<LogParts, 'settings' | 'segmentOptions' | 'minDurability'>): void {
+    const { settings, segmentOptions, minDurability } = parts
+    this.#settings = settings
+    this.#minDurability = minDurability
+    this.#slabs.contiguous = !settings.cleanupPolicy.includes('compact')
+    this.#appender.reconfigure(settings, segmentOptions)
   }
 
   stats(): LogStats {
@@ -204,11 +224,21 @@ export class Log {
    * @throws As `append`; VARVE_FAILED when the flush fails: whether the records are on disk is then unknown.
    */
   async appendDurable(batch: Appendable, durability: Durability = this.settings.durability): Promise<AppendAck> {
-    const reached = this.#stronger(durability)
+    const wanted = this.#stronger(durability)
     const { baseOffset, lastOffset } = this.append(batch)
-    if (reached === 'synced') await this.#appender.commits.wait(lastOffset + 1)
-    else if (reached === 'interval') this.#appender.flushSoon()
-    return { baseOffset, lastOffset, durability: reached }
+    return { baseOffset, lastOffset, durability: await this.reach(lastOffset + 1, wanted) }
+  }
+
+  /**
+   * Brings what was appended below `endOffset` to a durability, as `appendDurable` does, and answers the one reached:
+   * at once where nothing has to be waited for.
+   * @throws VARVE_FAILED when the flush fails.
+   */
+  reach(endOffset: number, durability: Durability = this.settings.durability): Durability | Promise<Durability> {
+    const wanted = this.#stronger(durability)
+    if (wanted === 'synced') return this.#appender.commits.wait(endOffset).then(() => wanted)
+    if (wanted === 'interval') this.#appender.flushSoon()
+    return wanted
   }
 
   /** Resolves when everything appended so far is on disk. */
@@ -305,7 +335,8 @@ export class Log {
    */
   applyRetention(): number {
     this.#checkWritable()
-    const { settings, clock } = this.#parts
+    const { clock } = this.#parts
+    const settings = this.#settings
     const { active: activeSegment, activeFacts, derived } = this.#appender
     const active = { ...activeFacts, maxTimestamp: activeSegment.stats().maxTimestamp, modifiedMs: clock.wallMs() }
     const plan = planRetention(
@@ -412,7 +443,7 @@ export class Log {
       try {
         await this.#appender.settle()
         await exchange()
-        this.#appender.adopt(this.#parts.recover())
+        this.#appender.adopt(this.#parts.recover(this.#settings))
         this.#forgetPlaces()
         this.#waiters?.moved(() => this.logEndOffset)
       } catch (cause) {
@@ -428,8 +459,9 @@ export class Log {
 
   /** Deletes the files of a segment, now by name, later in fact. */
   #remove(baseOffset: number): void {
-    const { root, settings } = this.#parts
-    this.#removal ??= new SegmentRemoval(root.disk, this.#clock, this.#logger, settings.fileDeleteDelayMs)
+    const { root } = this.#parts
+    const { fileDeleteDelayMs } = this.#settings
+    this.#removal ??= new SegmentRemoval(root.disk, this.#clock, this.#logger, fileDeleteDelayMs)
     this.#removal.remove(this.folder, baseOffset)
   }
 
@@ -505,7 +537,7 @@ export class Log {
     } finally {
       this.#removal?.close()
       this.#list.close()
-      this.#parts.root.close(clean)
+      this.#parts.onClosed(clean)
     }
   }
 
@@ -521,7 +553,7 @@ export class Log {
         { details: { argument: 'durability' } },
       )
     }
-    return durabilities[Math.max(asked, durabilities.indexOf(this.#parts.minDurability))]!
+    return durabilities[Math.max(asked, durabilities.indexOf(this.#minDurability))]!
   }
 
   /** The set of files changed. */

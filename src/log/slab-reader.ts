@@ -28,7 +28,7 @@ export interface SlabRequest {
  */
 export class SlabReader {
   readonly #list: SegmentList
-  readonly #bound: { endPosition: number; endOffset: number; readonly contiguous: boolean }
+  readonly #bound: { endPosition: number; endOffset: number; contiguous: boolean }
   /** Where the last read ended, so that the next one need not look it up. */
   #hintSegment: Segment | null = null
   #hintOffset = -1
@@ -38,10 +38,15 @@ export class SlabReader {
   /** What the last batch took that did not fit: the next one is likely as large, and need not be asked for twice. */
   #neededBytes = 0
 
-  /** @param contiguous The log was never compacted: offsets that are missing are damage. */
+  /** @param contiguous See the property. */
   constructor(list: SegmentList, contiguous: boolean) {
     this.#list = list
     this.#bound = { endPosition: -1, endOffset: -1, contiguous }
+  }
+
+  /** The log was never compacted: offsets that are missing are damage. */
+  set contiguous(contiguous: boolean) {
+    this.#bound.contiguous = contiguous
   }
 
   /**

@@ -35,7 +35,7 @@ export class LogRecord {
   readonly offset: number
   /** Milliseconds since 1970, -1 for none. */
   readonly timestamp: number
-  private readonly origin: RecordOrigin
+  protected readonly origin: RecordOrigin
   private readonly bytes: Buffer
   private readonly keyStart: number
   private readonly keyEnd: number
@@ -122,6 +122,12 @@ export class LogRecord {
 
   /** The same record away from the batch's memory, in a copy as large as its key, value and headers. */
   copy(): LogRecord {
+    return this.copyAs(LogRecord)
+  }
+
+  protected copyAs<Kind extends LogRecord>(
+    kind: new (ranges: RecordRanges, bytes: Buffer, origin: RecordOrigin) => Kind,
+  ): Kind {
     const { headersStart, headerCount } = this
     const headersEnd = walkHeaders(this.bytes, headersStart, headerCount, undefined)
     const start = this.keyStart >= 0 ? this.keyStart : this.valueStart >= 0 ? this.valueStart : headersStart
@@ -136,7 +142,7 @@ export class LogRecord {
       headersStart: moved(headersStart),
       headerCount,
     }
-    return new LogRecord(ranges, Buffer.from(this.bytes.subarray(start, headersEnd)), this.origin)
+    return new kind(ranges, Buffer.from(this.bytes.subarray(start, headersEnd)), this.origin)
   }
 }
 

@@ -106,6 +106,20 @@ export class LogRoot {
     return fresh
   }
 
+  /** Whether records of a log were on disk once, by the checkpoint. @param topicCrc Of its `partition.metadata`. */
+  hasRecordsOf(logName: string, topicCrc: number): boolean {
+    const known = this.#logs.get(logName)
+    return known !== undefined && isOfTopic(known, topicCrc) && known.recoveryPoint > known.logStartOffset
+  }
+
+  /** The log is deleted: no later checkpoint tells of it. */
+  forget(logName: string): void {
+    this.#logs.delete(logName)
+    this.#logsOfKafka.delete(logName)
+    // Named as one of ours, so that it goes from Kafka's files too.
+    this.#opened.set(logName, 0)
+  }
+
   /** Kafka wrote this log last, and closed it cleanly. */
   closedByKafka(logName: string): boolean {
     return this.#cleanShutdown !== null && this.#logsOfKafka.has(logName)

@@ -5,9 +5,10 @@ import { type Logger, silentLogger } from '../env/logger.ts'
 import { systemClock } from '../env/node/clock.ts'
 import { compressionCodecs } from '../env/node/codecs/index.ts'
 import { VarveError } from '../errors.ts'
-import { Log } from '../log/log.ts'
+import type { Log } from '../log/log.ts'
 import { LogReader, type ReaderCheckpoint } from '../log/log-reader.ts'
-import { type RecoveredLog, type RecoveryProgress, recoverLog, refuseForeignFolder } from '../log/recovery.ts'
+import { openLogIn, segmentOptionsFor } from '../log/open-log-in.ts'
+import { type RecoveryProgress, refuseForeignFolder } from '../log/recovery.ts'
 import type { LogSettingOptions, LogSettings } from '../settings/log-settings.ts'
 import { parseLogSettings } from '../settings/parse-log-settings.ts'
 import { Disk } from '../storage/disk.ts'
@@ -19,7 +20,6 @@ import {
 import { type LogLocation, locateLog } from '../storage/log-location.ts'
 import { LogRoot } from '../storage/log-root.ts'
 import { partitionMetadataName } from '../storage/partition-metadata.ts'
-import type { SegmentOptions } from '../storage/segment.ts'
 import { isOfTopic, readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
 
 /** How a log is opened, beside its settings. */
@@ -76,31 +76,17 @@ export async function openLog(folder: string, options: WriteOptions | ReadOption
   const location = locateLog(disk, path)
   const root = LogRoot.open(disk, location, holderText(), logger)
   try {
-    const tail = root.tailSlot(location.logName)
-    const segmentOptions = segmentOptionsFor(disk, path, settings, open.backend)
-    const recover = (): RecoveredLog =>
-      recoverLog({
-        disk,
-        folder: path,
-        checkpoint: root.checkpointOf(location.logName),
-        closedByKafka: root.closedByKafka(location.logName),
-        segmentOptions,
-        tail,
-        allowGaps: settings.cleanupPolicy.includes('compact'),
-        logger,
-        onProgress: open.onProgress,
-      })
-    return new Log({
+    return openLogIn({
       root,
-      clock,
-      logger,
       location,
       settings,
-      segmentOptions,
-      codecs: compressionCodecs,
-      tail,
       minDurability: 'durability' in options && options.durability !== undefined ? settings.durability : 'buffered',
-      recover,
+      backend: backendOf(open.backend),
+      clock,
+      logger,
+      codecs: compressionCodecs,
+      onProgress: open.onProgress,
+      onClosed: (clean) => root.close(clean),
     })
   } catch (failure) {
     root.close(false)
@@ -207,33 +193,11 @@ function requireChoice(option: string, value: unknown, choices: readonly string[
   )
 }
 
-/** File systems that overwrite in place, where a mapped page that was allocated can be stored to without surprise. */
-const mappableFileSystems: ReadonlySet<string> = new Set([
-  'ext4',
-  'ext3',
-  'ext2',
-  'ext2/ext3',
-  'xfs',
-  'tmpfs',
-  'memory',
-])
-
-function segmentOptionsFor(
-  disk: Disk,
-  folder: string,
-  settings: LogSettings,
-  asked: OpenOptions['backend'],
-): Omit<SegmentOptions, 'baseOffset' | 'mode' | 'tail' | 'folder'> {
+/** What was asked for, else what the environment says. */
+function backendOf(asked: OpenOptions['backend']): OpenOptions['backend'] {
   const fromEnvironment = process.env.VARVE_BACKEND
   requireChoice('VARVE_BACKEND', fromEnvironment, ['mapped', 'pwrite'])
-  const natural = disk.simulated || mappableFileSystems.has(disk.fileSystem(folder)) ? 'mapped' : 'pwrite'
-  return {
-    backend: asked ?? (fromEnvironment as OpenOptions['backend']) ?? natural,
-    segmentBytes: settings.internalSegmentBytes || settings.segmentBytes,
-    indexIntervalBytes: settings.indexIntervalBytes,
-    indexMaxBytes: settings.segmentIndexBytes,
-    diskReserveBytes: settings.diskReserveBytes,
-  }
+  return asked ?? (fromEnvironment as OpenOptions['backend'])
 }
 
 function notAFolder(path: string): VarveError {
