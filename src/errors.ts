@@ -34,6 +34,8 @@ export const errorKinds = {
   VARVE_FENCED_LEADER_EPOCH: kind('the named term of the leader is over', true, 74),
   VARVE_UNKNOWN_LEADER_EPOCH: kind('the named term of the leader has not begun here', true, 75),
   VARVE_UNKNOWN_TOPIC: kind('there is no such topic or partition', true, 3),
+  VARVE_BUFFER_FULL: kind('the buffer of a producer stayed full for too long', true),
+  VARVE_PARTIAL_SEND: kind('some records of one call were appended, and others not', false),
   VARVE_RECORD_TOO_LARGE: kind('a batch is larger than max.message.bytes', false, 10),
   VARVE_SEGMENT_FULL: kind('internal: the batch does not fit the active segment', true),
   VARVE_BUFFER_TOO_SMALL: kind('internal: the first batch does not fit the buffer', true),

@@ -13,12 +13,7 @@ export interface ProducerRecord extends RecordInput {
  * Chooses the partition of a record that names none.
  * @returns An integer from 0 to `partitionCount - 1`.
  */
-export type PartitionChooser = (
-  topic: string,
-  key: RecordData,
-  value: RecordData,
-  partitionCount: number,
-) => number
+export type PartitionChooser = (topic: string, key: RecordData, value: RecordData, partitionCount: number) => number
 
 /** A longer key is copied into memory of its own to be hashed. */
 const scratchBytes = 1024
