@@ -42,6 +42,8 @@ export const errorKinds = {
   VARVE_INVALID_REPLICA_ASSIGNMENT: kind('the replicas cannot be placed as asked', false, 39),
   VARVE_INVALID_CONFIG: kind('a setting has an unknown name or a value that is not allowed', false, 40),
   VARVE_POLICY_VIOLATION: kind('the request passes a limit of the store', false, 44),
+  VARVE_BUFFER_FULL: kind('the buffer of a producer stayed full for too long', true),
+  VARVE_PARTIAL_SEND: kind('some records of one call were appended, and others not', false),
   VARVE_RECORD_TOO_LARGE: kind('a batch is larger than max.message.bytes', false, 10),
   VARVE_SEGMENT_FULL: kind('internal: the batch does not fit the active segment', true),
   VARVE_BUFFER_TOO_SMALL: kind('internal: the first batch does not fit the buffer', true),

@@ -89,6 +89,8 @@ export class BatchBuilder {
   /** Time for records that bring none, NaN until the first such record of the batch. */
   private batchTimestamp = Number.NaN
   private finished = false
+  /** The records are in their compressed form: none can be added. */
+  private compressed = false
   private producerAttributes = 0
   private producerId = noProducerId
   private producerEpoch = -1
@@ -131,6 +133,11 @@ export class BatchBuilder {
     return this.latestTimestamp
   }
 
+  /** Time of the records that brought none, NaN when all brought one. */
+  get batchTime(): number {
+    return this.batchTimestamp
+  }
+
   /**
    * The buffer that holds the batch in `[0, byteLength)`. Its identity changes only when it grows, so that whoever
    * registers it elsewhere can compare. Contents are complete after `finish`. To be read only: a log appends by what
@@ -148,6 +155,19 @@ export class BatchBuilder {
     this.latestTimestamp = noTimestamp
     this.batchTimestamp = Number.NaN
     this.finished = false
+    this.compressed = false
+  }
+
+  /**
+   * Takes out the last records again, so that the batch is as it was when the three properties had these values; the
+   * batch's time stays, if it was asked for meanwhile. Not for a batch that is finished or compressed.
+   */
+  cutBack(recordCount: number, byteLength: number, maxTimestamp: number): void {
+    check(!this.finished && !this.compressed, 'records are taken out of an open batch')
+    check(recordCount <= this.count && byteLength <= this.end, 'a batch is cut back, not forth')
+    this.count = recordCount
+    this.end = byteLength
+    this.latestTimestamp = maxTimestamp
   }
 
   /**
@@ -231,7 +251,7 @@ export class BatchBuilder {
     }
     let attributes = this.producerAttributes
     if (this.codec !== undefined) {
-      this.compress(this.codec)
+      if (!this.compressed) this.takeCompressed(this.codec.compress(this.records))
       attributes |= this.codec.id
     }
     const { view } = this
@@ -244,6 +264,22 @@ export class BatchBuilder {
     view.setInt32(HeaderField.recordCount, count)
     this.finished = true
     return this.end
+  }
+
+  /** The records as they are compressed, for who wants that done elsewhere: a view, valid until the batch changes. */
+  get records(): Buffer {
+    return this.buffer.subarray(headerBytes, this.end)
+  }
+
+  /** Replaces the records by what the builder's codec made of `records`; `finish` has only the header left to do. */
+  takeCompressed(records: Uint8Array): void {
+    check(this.codec !== undefined && !this.finished && !this.compressed, 'records are compressed once')
+    const end = headerBytes + records.byteLength
+    // Only the header must survive a replacement, and it is part of what is copied.
+    if (end > this.buffer.length) this.replaceBuffer(end)
+    this.buffer.set(records, headerBytes)
+    this.end = end
+    this.compressed = true
   }
 
   /**
@@ -298,7 +334,7 @@ export class BatchBuilder {
     time: number | undefined,
     headers: RecordHeaders | undefined,
   ): number {
-    if (this.finished) throw finishedBatch()
+    if (this.finished || this.compressed) throw finishedBatch()
     const timestamp = this.timestampOf(time)
     const delta = this.timestampDelta(timestamp)
     const keyBytes = dataBytes(key, 'key')
@@ -383,15 +419,31 @@ export class BatchBuilder {
     this.capacity = Math.min(size, this.maxBytes)
     this.view = viewOf(larger)
   }
+}
 
-  private compress(codec: CompressionCodec): void {
-    const records = codec.compress(this.buffer.subarray(headerBytes, this.end))
-    const end = headerBytes + records.byteLength
-    // Only the header must survive a replacement, and it is part of what is copied.
-    if (end > this.buffer.length) this.replaceBuffer(end)
-    this.buffer.set(records, headerBytes)
-    this.end = end
-  }
+/** Record attributes, and the most that a timestamp's and an offset's distance take as varints. */
+const recordOverheadMax = 1 + 8 + 5
+
+/**
+ * The most bytes that a record can take in a batch, wherever it stands there.
+ *
+ * Errors: VARVE_INVALID_ARGUMENT, as for `BatchBuilder.add`, but for the timestamp's distance from others of the batch.
+ * Cost: measures texts, copies nothing.
+ */
+export function recordBytesMax(record: RecordInput): number {
+  if (typeof record !== 'object' || record === null) throw invalid('record', 'an object', record)
+  const { key, value, timestamp, headers } = record
+  if (timestamp !== undefined) requireTimestamp('timestamp', timestamp)
+  const keyBytes = key === undefined ? -1 : dataBytes(key, 'key')
+  const valueBytes = dataBytes(value, 'value')
+  const body =
+    recordOverheadMax +
+    int32VarintSize(keyBytes) +
+    Math.max(keyBytes, 0) +
+    int32VarintSize(valueBytes) +
+    Math.max(valueBytes, 0) +
+    (headers === undefined ? 1 : measureHeaders(listHeaders(headers)).bytes)
+  return int32VarintSize(body) + body
 }
 
 interface MeasuredHeaders {
