@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../env/clock.ts'
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
+import { noTimestamp } from '../record/batch-header.ts'
 import type { LogSettings } from '../settings/log-settings.ts'
 import type { Disk } from '../storage/disk.ts'
 import type { LogLocation } from '../storage/log-location.ts'
@@ -157,6 +158,11 @@ export class LogAppender {
   get lastStableOffset(): number {
     // As with Kafka, never below the log start: what a transaction wrote there can no longer be read.
     return Math.max(this.logStartOffset, this.#derived.producers.lastStableOffset(this.logEndOffset))
+  }
+
+  /** Time that the last append gave its records, -1 when it left them theirs. */
+  get lastAppendTimestamp(): number {
+    return this.#workspace?.plan.appendTimestamp ?? noTimestamp
   }
 
   get leaderEpoch(): number {

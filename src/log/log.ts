@@ -158,6 +158,11 @@ export class Log {
     return this.#appender.leaderEpoch
   }
 
+  /** Time that the last append gave its records (`message.timestamp.type` LogAppendTime), -1 when it left them theirs. */
+  get lastAppendTimestamp(): number {
+    return this.#appender.lastAppendTimestamp
+  }
+
   get closed(): boolean {
     return this.#closing !== null
   }

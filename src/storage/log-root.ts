@@ -25,6 +25,9 @@ import {
   varveCheckpointName,
 } from './varve-checkpoint.ts'
 
+/** The log of the metadata is in none of Kafka's checkpoint files. */
+const metadataFolderName = '__cluster_metadata-0'
+
 /** Kafka's sign of a clean close, which its next start takes away. */
 const cleanShutdownName = '.kafka_cleanshutdown'
 
@@ -237,7 +240,8 @@ export class LogRoot {
    * Writes Kafka's files with our logs' offsets in them. What the files say of other partitions stays as it is, also of
    * those that we had once: a log start of ours that has become wrong would make Kafka delete a whole partition.
    */
-  async #writeKafkaCheckpoints(logs: readonly LogCheckpoint[]): Promise<{ name: string; crc: number }[]> {
+  async #writeKafkaCheckpoints(all: readonly LogCheckpoint[]): Promise<{ name: string; crc: number }[]> {
+    const logs = all.filter(({ name }) => name !== metadataFolderName)
     const files: [name: string, ours: Map<string, number>][] = [
       [recoveryPointCheckpointName, new Map(logs.map((log) => [log.name, log.recoveryPoint]))],
       [replicationCheckpointName, new Map(logs.map((log) => [log.name, log.highWatermark]))],

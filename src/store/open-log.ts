@@ -1,5 +1,4 @@
 import { resolve } from 'node:path'
-import { threadId } from 'node:worker_threads'
 import type { Clock } from '../env/clock.ts'
 import { type Logger, silentLogger } from '../env/logger.ts'
 import { systemClock } from '../env/node/clock.ts'
@@ -21,6 +20,7 @@ import { type LogLocation, locateLog } from '../storage/log-location.ts'
 import { LogRoot } from '../storage/log-root.ts'
 import { partitionMetadataName } from '../storage/partition-metadata.ts'
 import { isOfTopic, readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
+import { backendOf, holderText, requireChoice, requireFolderPath, splitOptions } from './open-options.ts'
 
 /** How a log is opened, beside its settings. */
 export interface OpenOptions {
@@ -159,55 +159,15 @@ function orNullIfCorrupt<T>(read: () => T): T | null {
 }
 
 function parseOptions(folder: string, options: object): { open: OpenOptions; settings: LogSettings } {
-  if (typeof folder !== 'string' || folder === '' || folder.includes('\0')) {
-    throw new VarveError(
-      'VARVE_INVALID_ARGUMENT',
-      'The folder must be a path: a string that is not empty and holds no NUL.',
-      {
-        details: { argument: 'folder' },
-      },
-    )
-  }
-  if (typeof options !== 'object' || options === null) {
-    throw new VarveError('VARVE_INVALID_ARGUMENT', 'The options must be an object.', {
-      details: { argument: 'options' },
-    })
-  }
-  const open: Record<string, unknown> = {}
-  const settings: Record<string, unknown> = {}
-  for (const [name, value] of Object.entries(options)) {
-    const target = (openOptionNames as readonly string[]).includes(name) ? open : settings
-    target[name] = value
-  }
+  requireFolderPath(folder)
+  const { open, settings } = splitOptions(options, openOptionNames)
   requireChoice('mode', open.mode, ['write', 'read'])
   requireChoice('backend', open.backend, ['mapped', 'pwrite'])
   return { open: open as OpenOptions, settings: parseLogSettings(settings, undefined, openOptionNames) }
-}
-
-function requireChoice(option: string, value: unknown, choices: readonly string[]): void {
-  if (value === undefined || choices.includes(value as string)) return
-  throw new VarveError(
-    'VARVE_INVALID_ARGUMENT',
-    `Option "${option}" must be ${choices.map((choice) => `"${choice}"`).join(' or ')}, not ${JSON.stringify(value) ?? String(value)}.`,
-    { details: { option, value } },
-  )
-}
-
-/** What was asked for, else what the environment says. */
-function backendOf(asked: OpenOptions['backend']): OpenOptions['backend'] {
-  const fromEnvironment = process.env.VARVE_BACKEND
-  requireChoice('VARVE_BACKEND', fromEnvironment, ['mapped', 'pwrite'])
-  return asked ?? (fromEnvironment as OpenOptions['backend'])
 }
 
 function notAFolder(path: string): VarveError {
   return new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
     details: { path },
   })
-}
-
-/** What a second writer is told about the first. */
-function holderText(): string {
-  const started = new Date(Date.now() - process.uptime() * 1000).toISOString()
-  return `process ${process.pid} (${process.title}, started ${started}${threadId === 0 ? '' : `, worker thread ${threadId}`})`
 }
