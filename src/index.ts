@@ -19,6 +19,7 @@ export type { ProducerOptions, SendOptions } from './producer/producer-options.t
 export type { Ack } from './producer/sent-records.ts'
 export type { RecordData, RecordHeaders } from './record/record-types.ts'
 export type { LogSettingOptions, LogSettings } from './settings/log-settings.ts'
+export { logSettingOptions } from './settings/parse-log-settings.ts'
 export { type OpenStoreOptions, open } from './store/open.ts'
 export type {
   AlterTopicOptions,

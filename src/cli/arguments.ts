@@ -6,7 +6,7 @@ export type OptionTable = NonNullable<ParseArgsConfig['options']>
 
 export interface ParsedArguments {
   readonly positionals: readonly string[]
-  readonly values: Readonly<Record<string, string | boolean | undefined>>
+  readonly values: Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
 }
 
 /** @throws UsageError for an option that is not in the table, or a number of positionals out of `counts`. */

@@ -14,6 +14,13 @@ interface CommandEntry {
 }
 
 const commands: readonly CommandEntry[] = [
+  { name: 'topic', summary: 'make, list, describe, change and delete topics', load: () => import('./topic.ts') },
+  {
+    name: 'produce',
+    summary: 'send each line of standard input to a topic',
+    load: () => import('./produce.ts'),
+  },
+  { name: 'consume', summary: 'write the records of a topic', load: () => import('./consume.ts') },
   {
     name: 'import',
     summary: 'append each line of files or standard input as a record',

@@ -52,12 +52,20 @@ export function parseLogSettingTexts(
   texts: Readonly<Record<string, string>>,
   base: LogSettings = defaultLogSettings,
 ): LogSettings {
+  return parseLogSettings(logSettingOptions(texts), base)
+}
+
+/**
+ * Options from texts, for whoever takes settings as options: `{ 'retention.ms': '1000' }` becomes
+ * `{ 'retention.ms': 1000 }`. What is wrong stays a text, so that whoever checks the options refuses it.
+ */
+export function logSettingOptions(texts: Readonly<Record<string, string>>): LogSettingOptions {
   const options: Record<string, unknown> = {}
   for (const [option, text] of Object.entries(texts)) {
     const name = logSettingName(option)
     options[option] = name === undefined ? text : valueOfText(logSettingTable[name], text)
   }
-  return parseLogSettings(options, base)
+  return options
 }
 
 /** A setting's value as text, for topic configurations and printing: `delete,compact`, `604800000`, `true`. */

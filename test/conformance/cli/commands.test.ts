@@ -9,7 +9,7 @@ import { goldenPath } from '../../golden/golden-folders.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { varve, varvePath } from './run-varve.ts'
 
-const commands = ['import', 'export', 'dump', 'verify', 'repair', 'bench', 'build']
+const commands = ['topic', 'produce', 'consume', 'import', 'export', 'dump', 'verify', 'repair', 'bench', 'build']
 
 describe('varve', () => {
   const folder = temporaryFolder()
@@ -41,6 +41,11 @@ describe('varve', () => {
     [['export', 'a', '--from', '5', '--to', '4'], /--to lies below --from/],
     [['import', 'a', '--compression', 'zip'], /--compression takes none, gzip, snappy, lz4, zstd, not 'zip'/],
     [['repair', 'a'], /--to <new folder> is missing/],
+    [['topic'], /what to do is missing/],
+    [['topic', 'list', 'a'], /'a' is one argument too many/],
+    [['produce', 'a', '--durability', 'safe'], /--durability takes buffered, interval, synced, not 'safe'/],
+    [['consume', 'a', '--format', '%z'], /--format has no '%z'/],
+    [['consume', 'a', '--from', 'then'], /--from takes earliest, latest, an offset or a time, not 'then'/],
   ] as const)
     it(`refuses \`${args.join(' ')}\` with a hint, exit code 2`, () => {
       const { code, text, stderr } = varve(args)
