@@ -6,7 +6,7 @@
  */
 import type { ErrorCode } from '../errors.ts'
 import { type GroupRecord, groupRecords } from '../protocol/group-log/group-records.ts'
-import type { GroupLogRecord } from './group-events.ts'
+import { type GroupLogRecord, groupTextMax } from './group-events.ts'
 
 /** What a member commits. */
 export interface OffsetToCommit {
@@ -75,7 +75,7 @@ export class CommittedOffsets {
   /**
    * The records of a commit, and what comes of each of its offsets.
    * @param options.retentionMs Of a request that names its own, from `wallMs` on; -1 for the coordinator's.
-   * Errors in the outcome: VARVE_OFFSET_METADATA_TOO_LARGE, VARVE_INVALID_ARGUMENT (a topic name, partition or offset
+   * Errors in the outcome: VARVE_OFFSET_METADATA_TOO_LARGE, VARVE_INVALID_GROUP_ID, VARVE_INVALID_ARGUMENT (a topic name, partition or offset
    * that no record can hold).
    */
   commit(
@@ -86,7 +86,10 @@ export class CommittedOffsets {
     const { wallMs, metadataMaxBytes, retentionMs = -1 } = options
     const records: GroupLogRecord[] = []
     const outcome = offsets.map(({ topic, partition, offset, leaderEpoch, metadata }): CommitOutcome => {
-      const error = faultOf({ topic, partition, offset, leaderEpoch, metadata }, metadataMaxBytes)
+      const tooLong = groupId.length > groupTextMax
+      const error = tooLong
+        ? 'VARVE_INVALID_GROUP_ID'
+        : faultOf({ topic, partition, offset, leaderEpoch, metadata }, metadataMaxBytes)
       if (error === null) {
         const common = { offset, leaderEpoch, metadata, commitTimestamp: wallMs }
         const value =

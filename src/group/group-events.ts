@@ -7,6 +7,9 @@ import type { ErrorCode } from '../errors.ts'
 /** Kafka's names, as DescribeGroups and ListGroups show them. */
 export type GroupState = 'Empty' | 'PreparingRebalance' | 'CompletingRebalance' | 'Stable' | 'Dead'
 
+/** Longest group id, client id, instance id and protocol name, in UTF-16 units: three bytes each still fit a string of the log. */
+export const groupTextMax = 10_000
+
 /** A record of `__consumer_offsets`, encoded; a null value is a tombstone. */
 export interface GroupLogRecord {
   readonly key: Uint8Array
@@ -151,7 +154,10 @@ export type GroupEvent = (
 export type GroupResult = JoinResult | SyncResult | LeaveResult | OffsetDeletionResult | null
 
 export type GroupEffect =
-  /** Append these, in the order of the effects; then tell by `persisted` or `persist-failed`, in the same order. */
+  /**
+   * Append these, in the order of the effects; then tell by `persisted` or `persist-failed`, in the same order. No other
+   * effect of the step waits for it: what depends on the write follows from the event.
+   */
   | { readonly type: 'persist'; readonly write: number; readonly records: readonly GroupLogRecord[] }
   | { readonly type: 'reply'; readonly token: RequestToken; readonly result: GroupResult }
   | {

@@ -17,17 +17,18 @@ import { groupRecords } from '../protocol/group-log/group-records.ts'
 import type { MessageValue } from '../protocol/schema/message.ts'
 import type { GroupSettings } from '../settings/group-settings.ts'
 import type { OffsetRetention } from './committed-offsets.ts'
-import type {
-  GroupDescription,
-  GroupEffect,
-  GroupEvent,
-  GroupLogRecord,
-  GroupResult,
-  GroupState,
-  JoinRequest,
-  JoinResult,
-  LeaveResult,
-  RequestToken,
+import {
+  type GroupDescription,
+  type GroupEffect,
+  type GroupEvent,
+  type GroupLogRecord,
+  type GroupResult,
+  type GroupState,
+  groupTextMax,
+  type JoinRequest,
+  type JoinResult,
+  type LeaveResult,
+  type RequestToken,
 } from './group-events.ts'
 import {
   copiedProtocols,
@@ -43,9 +44,6 @@ export type GroupLimits = Pick<
   GroupSettings,
   'minSessionTimeoutMs' | 'maxSessionTimeoutMs' | 'maxSize' | 'initialRebalanceDelayMs' | 'newMemberJoinTimeoutMs'
 >
-
-/** Longest client id, instance id and protocol name, in UTF-16 units: three bytes each still fit a string of the log. */
-export const groupTextMax = 10_000
 
 /** The version of GroupMetadata that Kafka 4.3 writes: readable by every Kafka since 2.3. */
 const groupMetadataVersion = 3
@@ -249,7 +247,7 @@ export class GroupMachine {
   }
 
   #faultOfJoin(event: Event<'join'>): ErrorCode | null {
-    if (this.groupId === '') return 'VARVE_INVALID_GROUP_ID'
+    if (this.groupId === '' || this.groupId.length > groupTextMax) return 'VARVE_INVALID_GROUP_ID'
     const texts = [event.clientId, event.clientHost, event.groupInstanceId ?? '', event.protocolType]
     const tooLong = [...texts, ...event.protocols.map(({ name }) => name)].some(({ length }) => length > groupTextMax)
     if (tooLong || event.groupInstanceId === '') return 'VARVE_INVALID_ARGUMENT'
@@ -615,8 +613,9 @@ export class GroupMachine {
   }
 
   #expire({ records, remaining }: Event<'expire'>): Effects {
-    if (this.#state === 'Dead') return this.#effects
-    const unused = this.#state === 'Empty' && this.#pending.size === 0 && this.#writes.size === 0
+    // A tombstone behind a commit that is on its way would take the new offset with the old one: the next look will do.
+    if (this.#state === 'Dead' || this.#writes.size > 0) return this.#effects
+    const unused = this.#state === 'Empty' && this.#pending.size === 0
     if (unused && remaining === 0) {
       this.#become('Dead')
       this.#persist({ kind: 'deletion', token: null }, [...records, this.#tombstone()])

@@ -1,3 +1,7 @@
+/**
+ * Seen to fail with tombstones left out, subscribed topics and expire timestamps not looked at, a retention that ends
+ * one millisecond late, and metadata of any size.
+ */
 import { CommittedOffsets } from '../../../src/group/committed-offsets.ts'
 import type { GroupLogRecord } from '../../../src/group/group-events.ts'
 import { groupRecords } from '../../../src/protocol/group-log/group-records.ts'

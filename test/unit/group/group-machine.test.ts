@@ -1,3 +1,9 @@
+/**
+ * Seen to fail with generations, instance ids or the state not asked for in commits; with a leader's second sync written
+ * again; with waiting members expired, fenced ones or a rebalance's not answered; with a late or failed write that
+ * counts; with deletion beside a commit on its way; with silent members kept, a leader that did not join, static members
+ * dropped, an old client told that it leads, votes not counted, the size not bounded, restored sessions not armed.
+ */
 import type { GroupEffect, GroupLogRecord, GroupRequest } from '../../../src/group/group-events.ts'
 import { type GroupLimits, GroupMachine } from '../../../src/group/group-machine.ts'
 import { encodeSubscription } from '../../../src/protocol/consumer-protocol/consumer-protocol.ts'
