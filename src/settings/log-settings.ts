@@ -17,7 +17,7 @@ interface SettingBase {
 
 export interface IntegerSetting extends SettingBase {
   readonly type: 'integer'
-  readonly unit: 'bytes' | 'ms'
+  readonly unit: 'bytes' | 'ms' | 'minutes' | 'members'
   readonly default: number
   /** Inclusive. */
   readonly min: number

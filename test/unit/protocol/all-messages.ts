@@ -1,5 +1,6 @@
 /** Every message and record that is defined in src/protocol/, for tests that walk them all. */
 import { assignment } from '../../../src/protocol/consumer-protocol/assignment.ts'
+import { cooperativeStickyUserData, stickyUserData } from '../../../src/protocol/consumer-protocol/sticky-user-data.ts'
 import { subscription } from '../../../src/protocol/consumer-protocol/subscription.ts'
 import { groupRecords } from '../../../src/protocol/group-log/group-records.ts'
 import { metadataRecords } from '../../../src/protocol/metadata-log/metadata-records.ts'
@@ -20,6 +21,8 @@ export const allMessages: readonly AnyMessage[] = [
   ),
   subscription,
   assignment,
+  stickyUserData,
+  cooperativeStickyUserData,
 ]
 
 export function versionsOf({ versions }: AnyMessage): number[] {
