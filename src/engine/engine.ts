@@ -71,6 +71,11 @@ export class Engine {
     })
   }
 
+  /** Whether there is such a partition. */
+  has(name: string, index: number): boolean {
+    return this.#parts.catalog.topic(name)?.partitions[index] !== undefined
+  }
+
   /**
    * A partition, its log open.
    * @throws VARVE_UNKNOWN_TOPIC, and as `openLog`.

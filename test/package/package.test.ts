@@ -5,12 +5,19 @@ import { join } from 'node:path'
 import { rootFolder } from '../tidy/tree.ts'
 import { mustRun, npm, run } from './npm.ts'
 
-/** The first block of code in README.md with this language, which is what a user will paste. */
-async function fromReadme(language: string): Promise<string> {
+/** The blocks of code in README.md with this language, which are what a user will paste. */
+async function fromReadme(language: string): Promise<string[]> {
   const readme = await readFile(join(rootFolder, 'README.md'), 'utf8')
-  const block = new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'ms').exec(readme)
-  assert.ok(block, `README.md has no block of ${language}`)
-  return block[1]!
+  const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text]) => text!)
+  assert.ok(blocks.length > 0, `README.md has no block of ${language}`)
+  return blocks
+}
+
+/** Runs each block of a project, as a user does who pastes it into a file of its own. */
+async function runBlocks(project: string, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    assert.match(await mustRun(process.execPath, [`hello-${index}.js`], project), /paid/, `block ${index}`)
+  }
 }
 
 describe('the package as it is published', function () {
@@ -55,13 +62,14 @@ describe('the package as it is published', function () {
   })
 
   it('runs the hello world of the README in JavaScript', async () => {
-    await writeFile(join(app, 'hello.js'), await fromReadme('js'))
-    assert.match(await mustRun(process.execPath, ['hello.js'], app), /paid/)
+    const blocks = await fromReadme('js')
+    for (const [index, block] of blocks.entries()) await writeFile(join(app, `hello-${index}.js`), block)
+    await runBlocks(app, blocks.length)
   })
 
   it('is loaded by require() too', async () => {
-    const script = "const { openLog } = require('varve/log'); console.log(typeof openLog)"
-    assert.match(await mustRun(process.execPath, ['--input-type=commonjs', '-e', script], app), /function/)
+    const script = "console.log(typeof require('varve/log').openLog, typeof require('varve').open)"
+    assert.match(await mustRun(process.execPath, ['--input-type=commonjs', '-e', script], app), /function function/)
   })
 
   it('compiles and runs the hello world of the README in TypeScript, its types checked', async () => {
@@ -78,10 +86,12 @@ describe('the package as it is published', function () {
       lib: ['es2022', 'esnext.disposable'],
       types: ['node'],
     }
-    await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['hello.ts'] }))
-    await writeFile(join(project, 'hello.ts'), await fromReadme('ts'))
+    const blocks = await fromReadme('ts')
+    const files = blocks.map((_, index) => `hello-${index}.ts`)
+    await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+    for (const [index, block] of blocks.entries()) await writeFile(join(project, files[index]!), block)
     await mustRun(join(rootFolder, 'node_modules', '.bin', 'tsc'), ['-p', project], project)
-    assert.match(await mustRun(process.execPath, ['hello.js'], project), /paid/)
+    await runBlocks(project, blocks.length)
   })
 
   describe('where no addon is prebuilt for the platform', () => {
@@ -102,9 +112,8 @@ describe('the package as it is published', function () {
       const printed = await mustRun('npx', ['--no-install', 'varve', 'build'], app)
       assert.match(printed, /the addon is built/)
       assert.ok(!(await readdir(installed)).includes('binding.gyp'), 'the gyp file went back to native/')
-      await writeFile(join(app, 'hello.js'), await fromReadme('js'))
-      await rm(join(app, 'data'), { recursive: true, force: true })
-      assert.match(await mustRun(process.execPath, ['hello.js'], app), /paid/)
+      for (const folder of ['data', 'log']) await rm(join(app, folder), { recursive: true, force: true })
+      await runBlocks(app, (await fromReadme('js')).length)
     })
   })
 })

@@ -27,7 +27,7 @@ const pureFile =
 
 /** The real clock, disk and sockets are reached from these alone; storage/ itself stands on the addon, whose kernel may be a simulated one. */
 const realWorld = /^src\/(?:env\/node|storage\/native)\//
-const mayWire = /^src\/(?:env\/node\/|storage\/|store\/open[\w-]*\.ts$|broker\/serve\.ts$|doors\/|testing\/)/
+const mayWire = /^src\/(?:env\/node\/|storage\/|store\/open[\w-]*\.ts$|broker\/serve\.ts$|doors\/|index\.ts$|testing\/)/
 
 const impureWords: readonly (readonly [RegExp, string])[] = [
   [/\bDate\b/, 'Date'],
