@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+import type { ReadableStream } from 'node:stream/web'
 import type { Clock, Timer } from '../env/clock.ts'
 import { VarveError } from '../errors.ts'
 import { requireKnownOptions } from '../settings/known-options.ts'
@@ -92,6 +94,34 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
   /** The same, record by record: convenient, and about ten times as dear as a loop over batches. */
   async *records(): AsyncGenerator<ConsumedRecord, void> {
     for await (const batch of this) yield* batch
+  }
+
+  /**
+   * The records as a Node stream in object mode. Nothing is read before it is asked for: while the other end is slow, one
+   * batch is in memory. Destroying it ends the reader.
+   */
+  readable(): Readable {
+    const records = this.records()
+    const reader = this
+    return new Readable({
+      objectMode: true,
+      highWaterMark: 1,
+      read() {
+        records.next().then(
+          ({ done, value }) => this.push(done ? null : value),
+          (failure: Error) => this.destroy(failure),
+        )
+      },
+      destroy(failure, done) {
+        reader.close()
+        done(failure)
+      },
+    })
+  }
+
+  /** The records as a web stream, with the same back-pressure; cancelling it ends the reader. */
+  toWeb(): ReadableStream<ConsumedRecord> {
+    return Readable.toWeb(this.readable()) as ReadableStream<ConsumedRecord>
   }
 
   /** Ends the loop, at once where it waits. Idempotent. */

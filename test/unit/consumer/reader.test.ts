@@ -166,6 +166,33 @@ describe('a reader', () => {
     }
   })
 
+  it('is a Node stream and a web stream, which read no more than is asked for', async () => {
+    const source = new FakeSource(1)
+    for (let i = 0; i < 50; i++) source.append(0, String(i))
+    const stream = open(source, { maxBytes: 1 }).readable()
+    const first = await stream[Symbol.asyncIterator]().next()
+    assert.equal(first.value.text(), '0')
+    assert.ok(source.fetches < 6, `${source.fetches} fetches for one record`)
+    stream.destroy()
+    const found: string[] = []
+    for await (const record of open(source).readable()) found.push((record as { text(): string }).text())
+    assert.equal(found.length, 50)
+    const web = open(source).toWeb().getReader()
+    assert.equal((await web.read()).value!.text(), '0')
+    await web.cancel()
+  })
+
+  it('ends with its stream, also while it waits', async () => {
+    const source = new FakeSource(1)
+    const stream = open(source, { follow: true }).readable()
+    stream.read()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(source.watchers.size, 1)
+    stream.destroy()
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(source.watchers.size, 0)
+  })
+
   const refused: [string, object][] = [
     ['an unknown option, naming the one that was meant', { form: 'earliest' }],
     ['a start that is none', { from: 'oldest' }],
