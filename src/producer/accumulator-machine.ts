@@ -226,7 +226,7 @@ export class AccumulatorMachine<Part extends SendPart> {
         this.#withdraw(event.part, event.batch)
         break
       case 'cancel':
-        this.#cancel(event.part)
+        this.#cancel(event.part, nowMs, effects)
         break
       case 'burst-over':
         this.#soonAsked = false
@@ -458,19 +458,18 @@ export class AccumulatorMachine<Part extends SendPart> {
   /** A batch of the partition ended: others of it may go off, and those who wait may have room. */
   #goOn(queue: PartitionQueue<Part>, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
     this.#seal(queue, nowMs, effects)
-    if (this.#firstWaiting === null) return
-    this.#release(nowMs, effects)
-    this.#sealAll(nowMs, effects)
+    if (this.#firstWaiting !== null) this.#releaseAll(nowMs, effects)
   }
 
   /** Gives those who wait a place, in their order, until one finds no room. */
-  #release(nowMs: number, effects: AccumulatorEffect<Part>[]): void {
+  #releaseAll(nowMs: number, effects: AccumulatorEffect<Part>[]): void {
     this.#releasing = true
     for (let part = this.#firstWaiting; part !== null; part = this.#firstWaiting) {
       if (part.state === 'waiting' && !this.#place(part, nowMs, effects)) break
       this.#leaveLine(part)
     }
     this.#releasing = false
+    this.#sealAll(nowMs, effects)
   }
 
   #leaveLine(part: Part): void {
@@ -490,8 +489,7 @@ export class AccumulatorMachine<Part extends SendPart> {
       }
       this.#leaveLine(part)
     }
-    this.#release(nowMs, effects)
-    this.#sealAll(nowMs, effects)
+    this.#releaseAll(nowMs, effects)
     if (this.#firstWaiting !== null) this.#arm(this.#firstWaiting.deadlineMs, effects)
     if (this.#limits.lingerMs === 0) return
     let dueMs = never
@@ -508,10 +506,11 @@ export class AccumulatorMachine<Part extends SendPart> {
     this.#settle(part)
   }
 
-  #cancel(part: Part): void {
+  #cancel(part: Part, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
     if (part.state !== 'waiting') return
-    // It stays in line as nobody until its turn comes.
     this.#settle(part)
+    // Elsewhere in line it stays, as nobody, until its turn comes.
+    if (part === this.#firstWaiting) this.#releaseAll(nowMs, effects)
   }
 
   #flush(id: number, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
