@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import type { Clock, Timer } from '../env/clock.ts'
 import { type CompressionCodec, type CompressionCodecs, compressionNames } from '../env/codecs.ts'
 import { VarveError } from '../errors.ts'
@@ -24,6 +25,7 @@ import {
   type SendOptions,
 } from './producer-options.ts'
 import { type Ack, type AckReceiver, isList, SentRecords, SplitCall } from './sent-records.ts'
+import { makeWritable, type WritableOptions } from './writable.ts'
 
 /** What a producer is made of, beside its options. */
 export interface ProducerParts {
@@ -129,6 +131,14 @@ export class Producer {
   async flush(): Promise<void> {
     if (this.#closing !== null) throw closedProducer()
     await this.#settleAll()
+  }
+
+  /**
+   * A Node stream in object mode that sends each record that is written to it, with back-pressure; see `makeWritable`.
+   * @throws VARVE_INVALID_ARGUMENT naming the option.
+   */
+  writable(topic: string, options: WritableOptions = {}): Writable {
+    return makeWritable((record, sendOptions) => this.send(topic, record, sendOptions), options)
   }
 
   /** Takes no more sends, sends what waits, and resolves when all is settled. Idempotent. */

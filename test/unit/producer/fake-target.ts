@@ -1,3 +1,4 @@
+import { compressionCodecs } from '../../../src/env/node/codecs/index.ts'
 import { VarveError } from '../../../src/errors.ts'
 import type {
   Durability,
@@ -63,7 +64,7 @@ export class FakeTarget implements ProduceTarget {
         details: { expectedOffset: request.expectedOffset, logEndOffset: end },
       })
     }
-    const [batch] = readBatches(builder.build())
+    const [batch] = readBatches(builder.build(), { codecs: compressionCodecs })
     const taken = { request, batch: batch!, baseOffset: end }
     this.#ends.set(name, end + batch!.recordCount)
     this.taken.push(taken)
