@@ -424,7 +424,7 @@ export class Producer {
       this.#step({ type: 'encoded', batch })
       return
     }
-    this.#codec.compressAsync(builder.records).then(
+    this.#codec.compressAsync(builder.encodedRecords).then(
       (records) => {
         builder.takeCompressed(records)
         this.#step({ type: 'encoded', batch })

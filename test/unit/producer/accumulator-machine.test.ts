@@ -1,8 +1,9 @@
 /**
- * Seen to fail with a batch that is sent while it is open, with a waiting send overtaken by a smaller one, with a call
- * divided over two batches, with a batch produced before an older one that is encoded later, with the sequence of a
- * failed batch continued, with a new epoch begun while batches of the old one are under way, with a flush that
- * counts what was sent after it, and with a batch that lingers while somebody waits.
+ * Seen to fail with a batch that is sent while it is open, with a waiting send overtaken by a smaller one, with a batch
+ * produced before an older one that is encoded later, with terms or the topic's limit ignored, with the sequence of a
+ * failed batch continued, with a new epoch begun while batches of the old one are under way, with an epoch past 2^15,
+ * with a flush that counts what was sent after it, with a batch that lingers while somebody waits or a flush does, and
+ * with a timer that is not armed again.
  */
 import {
   type AccumulatorEffect,

@@ -2,7 +2,8 @@
  * Seen to fail with records encoded only when their batch goes off, with an offset counted from the call instead of the
  * batch, with a builder used again before its batch was answered, with the first error of a divided call taken for all,
  * with a call half encoded when a record of it is refused, with a batch sent while an older one is being compressed,
- * with a lookup that lets later sends pass, and with a hold that stays.
+ * with a lookup that lets later sends pass, with a condition that takes a sequence, with events handled in the middle
+ * of another's effects, with a listener, a timer or a hold that stays, and with records that waited believed unchanged.
  */
 import assert from 'node:assert/strict'
 import { crc32c } from '../../../src/base/crc32c.ts'
@@ -390,6 +391,38 @@ describe('a producer', () => {
     })
   }
 
+  it('compresses large batches elsewhere, and small ones at once', async () => {
+    const calls: string[] = []
+    const codecs = compressionCodecs.map((codec) => ({
+      ...codec,
+      compress(bytes: Uint8Array) {
+        calls.push('at once')
+        return codec.compress(bytes)
+      },
+      compressAsync(bytes: Uint8Array) {
+        calls.push('elsewhere')
+        return codec.compressAsync(bytes)
+      },
+    }))
+    const producer = new Producer({ target, clock, codecs, crc32c, random: () => 0 }, { compression: 'gzip' })
+    await producer.send('orders', { value: 'x'.repeat(16_000) })
+    await producer.send('orders', { value: 'x'.repeat(17_000) })
+    assert.deepEqual(calls, ['at once', 'elsewhere'])
+  })
+
+  it('keeps the memory of batches for later ones, but not of one that was much larger', async () => {
+    const sizes: number[] = []
+    const produce = target.produce.bind(target)
+    target.produce = (request, builder) => {
+      sizes.push(builder.bytes.length)
+      return produce(request, builder)
+    }
+    const producer = make({ batchBytes: 8192 })
+    for (const length of [1, 6000, 1, 100_000, 1]) await producer.send('orders', { value: 'x'.repeat(length) })
+    assert.equal(sizes[2], sizes[1])
+    assert.ok(sizes[4]! < sizes[2]!)
+  })
+
   describe('whose buffer is full', () => {
     const large = 'x'.repeat(900)
     const full = (options: ProducerOptions = {}): Producer => {
@@ -426,7 +459,7 @@ describe('a producer', () => {
     })
 
     it('does not send what was cancelled while it waited', async () => {
-      const producer = full()
+      const producer = full({ bufferBytes: 1200 })
       const controller = new AbortController()
       const first = producer.send('orders', { value: large }, { signal: controller.signal })
       const second = producer.send('orders', { value: large }, { signal: controller.signal })
@@ -434,24 +467,28 @@ describe('a producer', () => {
       controller.abort(new Error('enough'))
       await assert.rejects(first, { message: 'enough' })
       await assert.rejects(second, { message: 'enough' })
-      target.held![0]!.answer()
+      const third = producer.send('orders', { value: 'small' })
+      await turn()
+      assert.equal(target.held!.length, 2, 'nobody is in line any more')
+      for (const { answer } of target.held!) answer()
+      await third
       await producer.flush()
-      assert.equal(target.taken.length, 1, 'the first was handed over already')
+      assert.equal(target.taken.length, 2, 'the first was handed over already')
     })
 
     it('refuses records that were changed while they waited', async () => {
       const producer = full()
       void producer.send('orders', { value: large })
       const record = { value: `small${large.slice(0, 300)}` }
-      const records = [{ value: 'b' }]
+      const records = [{ value: 'b' }, { value: 'c' }]
       const changed = codeOf(producer.send('orders', record))
-      const longer = codeOf(producer.send('orders', records))
+      const shorter = codeOf(producer.send('orders', records))
       record.value = large
-      records.push({ value: 'c' })
+      records.pop()
       await turn()
       target.held![0]!.answer()
       assert.equal(await changed, 'VARVE_INVALID_ARGUMENT')
-      assert.equal(await longer, 'VARVE_INVALID_ARGUMENT')
+      assert.equal(await shorter, 'VARVE_INVALID_ARGUMENT')
       await producer.flush()
       assert.equal(target.taken.length, 1)
     })
@@ -537,6 +574,8 @@ describe('a producer', () => {
     ])
     assert.deepEqual(offsets(await Promise.all([good, after])), ['0/0', '0/1'])
     assert.deepEqual(target.batches(), ['0: good after'])
+    await producer.send('orders', { value: 'next' })
+    assert.equal(target.taken.at(-1)!.batch.baseSequence, 2, 'what was taken out does not count')
   })
 
   const wrongSends: [string, unknown[]][] = [

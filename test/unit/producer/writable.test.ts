@@ -102,6 +102,17 @@ describe('a writable of a topic', () => {
     assert.equal(writable.destroyed, true)
   })
 
+  it('calls back with the failure where it calls back for a durability', async () => {
+    const failure = new VarveError('VARVE_FAILED', 'offline')
+    target.faults.push(failure)
+    const writable = producer.writable('orders', { durability: 'synced' })
+    writable.on('error', () => {})
+    const error = await new Promise((resolve) => {
+      writable.write({ value: 'a' }, resolve)
+    })
+    assert.equal(error, failure)
+  })
+
   it('tells a pipeline of a record that is refused', async () => {
     const records = Readable.from([{ value: 'a' }, { value: 7 }])
     await assert.rejects(pipeline(records, producer.writable('orders')), { code: 'VARVE_INVALID_ARGUMENT' })
