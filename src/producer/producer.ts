@@ -89,6 +89,12 @@ export class Producer {
   /** Events that came while the effects of another were carried out. */
   readonly #events: AccumulatorEvent<SentRecords>[] = []
   #stepping = false
+  /** The machine will be told when this burst of work is over. */
+  #burstOpen = false
+  readonly #endBurst = (): void => {
+    this.#burstOpen = false
+    this.#step({ type: 'burst-over' })
+  }
   #timer: Timer | null = null
   #hold: Timer | null = null
   readonly #flushes = new Map<number, () => void>()
@@ -355,10 +361,11 @@ export class Producer {
       return
     }
     this.#stepping = true
-    const { clock } = this.#parts
+    // One time for all that one event brings about.
+    const nowMs = this.#parts.clock.monotonicMs()
     try {
       for (let next: typeof event | undefined = event; next !== undefined; next = this.#events.shift()) {
-        for (const effect of this.#machine.step(next, clock.monotonicMs())) this.#perform(effect)
+        for (const effect of this.#machine.step(next, nowMs)) this.#perform(effect)
       }
     } finally {
       this.#stepping = false
@@ -388,7 +395,8 @@ export class Producer {
         )
         break
       case 'soon':
-        this.#parts.clock.soon(() => this.#step({ type: 'burst-over' }))
+        this.#burstOpen = true
+        this.#parts.clock.soon(this.#endBurst)
         break
       case 'arm':
         this.#arm(effect.atMs)
@@ -511,7 +519,10 @@ export class Producer {
     if (this.#machine.idle && this.#lookups.size === 0) {
       this.#hold?.cancel()
       this.#hold = null
-    } else this.#hold ??= this.#parts.clock.hold()
+    } else if (!this.#burstOpen) {
+      // A process does not end within a burst, and most of what is buffered is answered when it is over.
+      this.#hold ??= this.#parts.clock.hold()
+    }
   }
 
   async #settleAll(): Promise<void> {

@@ -100,9 +100,24 @@ describe('a producer', () => {
       it('keeps the process alive while something is under way, and no longer', async () => {
         const producer = make()
         assert.equal(clock.holds, 0)
+        target.held = []
         const sent = producer.send('orders', { value: 'a' })
+        await turn()
+        await turn()
         assert.equal(clock.holds, 1)
+        target.held[0]!.answer()
         await sent
+        await turn()
+        assert.equal(clock.holds, 0)
+        const lingering = make({ lingerMs: 10 })
+        const lingers = lingering.send('orders', { value: 'b' })
+        await turn()
+        assert.equal(clock.holds, 1)
+        clock.advance(10)
+        await turn()
+        await turn()
+        target.held[1]!.answer()
+        await lingers
         await turn()
         assert.equal(clock.holds, 0)
         await codeOf(producer.send('nobody', { value: 'a' }))
