@@ -16,17 +16,13 @@ export interface AccumulatorLimits {
   readonly bufferBytes: number
   /** How long a send waits for a place in the buffer. */
   readonly maxBlockMs: number
+  /** The most sends that wait for a place; one more is refused at once. */
+  readonly waitingSendsMax: number
   /** See `ProduceTarget.inFlightMax`. */
   readonly inFlightMax: number
   /** Batches carry a producer id and a sequence. */
   readonly idempotent: boolean
 }
-
-/**
- * The most sends that wait for a place in the buffer; one more is refused at once. Each costs about 200 bytes beside
- * the records that it holds on to: who has a million unanswered calls has forgotten to await.
- */
-export const waitingSendsMax = 1_000_000
 
 /** Sequences are 31 bits and go on at 0. */
 const sequenceCount = 2 ** 31
@@ -260,7 +256,7 @@ export class AccumulatorMachine<Part extends SendPart> {
   }
 
   #send(part: Part, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
-    const { bufferBytes, maxBlockMs } = this.#limits
+    const { bufferBytes, maxBlockMs, waitingSendsMax } = this.#limits
     const last = this.#roundCounts.length - 1
     part.round = this.#firstRound + last
     this.#roundCounts[last]!++

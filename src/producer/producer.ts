@@ -13,7 +13,6 @@ import {
   type PartitionQueue,
   type SendBatch,
   type SendTerms,
-  waitingSendsMax,
 } from './accumulator-machine.ts'
 import { Partitioner, type ProducerRecord } from './partitioner.ts'
 import type { Durability, ProducedBatch, ProduceTarget, ProduceTopic } from './produce-target.ts'
@@ -39,6 +38,11 @@ export interface ProducerParts {
 
 /** From here on a batch is compressed on Node's thread pool: below, handing it over costs as much as lz4 or snappy. */
 const asyncCompressionBytes = 16 * 1024
+/**
+ * The most sends that wait for a place in the buffer, or for a topic to be looked up. Each costs about 200 bytes beside
+ * the records that it holds on to: who has a million unanswered calls has forgotten to await.
+ */
+const waitingSendsMax = 1_000_000
 /** Builders that are kept for later batches: some for each of the partitions that a producer writes at a time. */
 const idleBuildersMax = 64
 
@@ -107,7 +111,7 @@ export class Producer {
     this.#parts = parts
     this.#settings = settings
     this.#codec = codecFor(parts.codecs, settings)
-    this.#machine = new AccumulatorMachine({ ...settings, inFlightMax: parts.target.inFlightMax })
+    this.#machine = new AccumulatorMachine({ ...settings, waitingSendsMax, inFlightMax: parts.target.inFlightMax })
     this.#defaultTerms = this.#termsOf(settings.durability, undefined)
   }
 

@@ -39,6 +39,7 @@ describeScript('producer/scripts/accumulator-machine.txt', (): Machine => {
       batchBytes: header + number('batch', 100),
       bufferBytes: number('buffer', 100_000),
       maxBlockMs: number('max-block', 1000),
+      waitingSendsMax: number('max-waiting', 100),
       inFlightMax: number('in-flight', 5),
       idempotent: command?.has('plain') !== true,
     })

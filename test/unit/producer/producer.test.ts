@@ -550,6 +550,35 @@ describe('a producer', () => {
     assert.deepEqual(target.taken, [])
   })
 
+  it('does not send what was cancelled while its topic was looked up', async () => {
+    target.late = true
+    const producer = make()
+    const controller = new AbortController()
+    const cancelled = producer.send('orders', { value: 'a' }, { signal: controller.signal })
+    const other = producer.send('orders', { value: 'b' })
+    controller.abort(new Error('enough'))
+    await assert.rejects(cancelled, { message: 'enough' })
+    await other
+    assert.deepEqual(target.batches(), ['0: b'])
+  })
+
+  it('fails with what the target says later, and goes on', async () => {
+    target.held = []
+    const producer = make()
+    const sends = ['a', 'b'].map((value) => producer.send('orders', { value }))
+    await turn()
+    const failure = new VarveError('VARVE_FAILED', 'offline')
+    target.held[0]!.fail(failure)
+    assert.deepEqual(
+      (await Promise.allSettled(sends)).map((result) => result.status === 'rejected' && result.reason),
+      [failure, failure],
+    )
+    const next = producer.send('orders', { value: 'c' })
+    await turn()
+    target.held[1]!.answer()
+    assert.equal((await next).offset, 2)
+  })
+
   it('leaves no listener at a signal', async () => {
     let listeners = 0
     const signal = new AbortController().signal
