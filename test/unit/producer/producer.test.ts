@@ -120,9 +120,14 @@ describe('a producer', () => {
         await lingers
         await turn()
         assert.equal(clock.holds, 0)
-        await codeOf(producer.send('nobody', { value: 'a' }))
-        await turn()
-        assert.equal(clock.holds, 0)
+        for (const wrong of [
+          () => producer.send('nobody', { value: 'a' }),
+          () => producer.send('orders', { value: 'a', partition: 9 }),
+        ]) {
+          await codeOf(wrong())
+          await turn()
+          assert.equal(clock.holds, 0)
+        }
       })
     })
   }
@@ -560,6 +565,13 @@ describe('a producer', () => {
     await assert.rejects(cancelled, { message: 'enough' })
     await other
     assert.deepEqual(target.batches(), ['0: b'])
+    const again = new AbortController()
+    const alone = codeOf(producer.send('orders', { value: 'c' }, { signal: again.signal }))
+    again.abort()
+    await alone
+    await turn()
+    await turn()
+    assert.equal(clock.holds, 0)
   })
 
   it('fails with what the target says later, and goes on', async () => {
