@@ -128,7 +128,7 @@ export class Producer {
    * batch); VARVE_BUFFER_FULL (retriable: the buffer stayed full for `maxBlockMs`); VARVE_OFFSET_MISMATCH
    * (`expectedOffset`: the log ends elsewhere, `details` say where): nothing was appended;
    * VARVE_PARTIAL_SEND: records for several partitions, some of which failed: `details.results` has an ack or an error
-   * for each record; VARVE_CLOSED; what the log refuses; the signal's reason, and then what was already handed over may
+   * for each record (when all failed for one reason, it rejects with that); VARVE_CLOSED; what the log refuses; the signal's reason, and then what was already handed over may
    * still be appended. After VARVE_FAILED it is not known what was.
    */
   send(topic: string, record: ProducerRecord, options?: SendOptions): Promise<Ack>
