@@ -32,7 +32,7 @@ async function program(command, args, options = {}) {
   return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, notRun: [] }
 }
 
-const suite = ['unit', 'golden', 'conformance', 'lifecycle']
+const suite = ['unit', 'golden', 'conformance', 'lifecycle', 'simulation']
 
 /** Runs test folders in a process of their own. `program`: the program and its first arguments, this Node's mocha if left out. */
 async function mocha(folders, { env = {}, program = [node, 'node_modules/mocha/bin/mocha.js'] } = {}) {

@@ -16,17 +16,13 @@ export interface AccumulatorLimits {
   readonly bufferBytes: number
   /** How long a send waits for a place in the buffer. */
   readonly maxBlockMs: number
+  /** The most sends that wait for a place; one more is refused at once. */
+  readonly waitingSendsMax: number
   /** See `ProduceTarget.inFlightMax`. */
   readonly inFlightMax: number
   /** Batches carry a producer id and a sequence. */
   readonly idempotent: boolean
 }
-
-/**
- * The most sends that wait for a place in the buffer; one more is refused at once. Each costs about 200 bytes beside
- * the records that it holds on to: who has a million unanswered calls has forgotten to await.
- */
-export const waitingSendsMax = 1_000_000
 
 /** Sequences are 31 bits and go on at 0. */
 const sequenceCount = 2 ** 31
@@ -226,7 +222,7 @@ export class AccumulatorMachine<Part extends SendPart> {
         this.#withdraw(event.part, event.batch)
         break
       case 'cancel':
-        this.#cancel(event.part)
+        this.#cancel(event.part, nowMs, effects)
         break
       case 'burst-over':
         this.#soonAsked = false
@@ -260,7 +256,7 @@ export class AccumulatorMachine<Part extends SendPart> {
   }
 
   #send(part: Part, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
-    const { bufferBytes, maxBlockMs } = this.#limits
+    const { bufferBytes, maxBlockMs, waitingSendsMax } = this.#limits
     const last = this.#roundCounts.length - 1
     part.round = this.#firstRound + last
     this.#roundCounts[last]!++
@@ -458,19 +454,18 @@ export class AccumulatorMachine<Part extends SendPart> {
   /** A batch of the partition ended: others of it may go off, and those who wait may have room. */
   #goOn(queue: PartitionQueue<Part>, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
     this.#seal(queue, nowMs, effects)
-    if (this.#firstWaiting === null) return
-    this.#release(nowMs, effects)
-    this.#sealAll(nowMs, effects)
+    if (this.#firstWaiting !== null) this.#releaseAll(nowMs, effects)
   }
 
   /** Gives those who wait a place, in their order, until one finds no room. */
-  #release(nowMs: number, effects: AccumulatorEffect<Part>[]): void {
+  #releaseAll(nowMs: number, effects: AccumulatorEffect<Part>[]): void {
     this.#releasing = true
     for (let part = this.#firstWaiting; part !== null; part = this.#firstWaiting) {
       if (part.state === 'waiting' && !this.#place(part, nowMs, effects)) break
       this.#leaveLine(part)
     }
     this.#releasing = false
+    this.#sealAll(nowMs, effects)
   }
 
   #leaveLine(part: Part): void {
@@ -490,8 +485,7 @@ export class AccumulatorMachine<Part extends SendPart> {
       }
       this.#leaveLine(part)
     }
-    this.#release(nowMs, effects)
-    this.#sealAll(nowMs, effects)
+    this.#releaseAll(nowMs, effects)
     if (this.#firstWaiting !== null) this.#arm(this.#firstWaiting.deadlineMs, effects)
     if (this.#limits.lingerMs === 0) return
     let dueMs = never
@@ -508,10 +502,11 @@ export class AccumulatorMachine<Part extends SendPart> {
     this.#settle(part)
   }
 
-  #cancel(part: Part): void {
+  #cancel(part: Part, nowMs: number, effects: AccumulatorEffect<Part>[]): void {
     if (part.state !== 'waiting') return
-    // It stays in line as nobody until its turn comes.
     this.#settle(part)
+    // Elsewhere in line it stays, as nobody, until its turn comes.
+    if (part === this.#firstWaiting) this.#releaseAll(nowMs, effects)
   }
 
   #flush(id: number, nowMs: number, effects: AccumulatorEffect<Part>[]): void {

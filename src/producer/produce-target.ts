@@ -46,7 +46,8 @@ export interface ProducerIdentity {
  *
  * What the target answers is final: the producer sends no batch twice. A target that can lose an answer (a network)
  * sends the same bytes again itself, with the same sequence, in the order in which it got them; the log then answers
- * with the offsets of the first time.
+ * with the offsets of the first time. A batch with an expected offset has no sequence: sent twice it would be refused
+ * because of itself, so when its answer is lost the target says that the outcome is not known.
  */
 export interface ProduceTarget {
   /**

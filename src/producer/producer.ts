@@ -1,3 +1,4 @@
+import type { Writable } from 'node:stream'
 import type { Clock, Timer } from '../env/clock.ts'
 import { type CompressionCodec, type CompressionCodecs, compressionNames } from '../env/codecs.ts'
 import { VarveError } from '../errors.ts'
@@ -12,8 +13,8 @@ import {
   type PartitionQueue,
   type SendBatch,
   type SendTerms,
-  waitingSendsMax,
 } from './accumulator-machine.ts'
+import { divideRecords } from './divided-records.ts'
 import { Partitioner, type ProducerRecord } from './partitioner.ts'
 import type { Durability, ProducedBatch, ProduceTarget, ProduceTopic } from './produce-target.ts'
 import {
@@ -24,6 +25,8 @@ import {
   type SendOptions,
 } from './producer-options.ts'
 import { type Ack, type AckReceiver, isList, SentRecords, SplitCall } from './sent-records.ts'
+import { TopicLookups } from './topic-lookups.ts'
+import { makeWritable, type WritableOptions } from './writable.ts'
 
 /** What a producer is made of, beside its options. */
 export interface ProducerParts {
@@ -37,6 +40,11 @@ export interface ProducerParts {
 
 /** From here on a batch is compressed on Node's thread pool: below, handing it over costs as much as lz4 or snappy. */
 const asyncCompressionBytes = 16 * 1024
+/**
+ * The most sends that wait for a place in the buffer, or for a topic to be looked up. Each costs about 200 bytes beside
+ * the records that it holds on to: who has a million unanswered calls has forgotten to await.
+ */
+const waitingSendsMax = 1_000_000
 /** Builders that are kept for later batches: some for each of the partitions that a producer writes at a time. */
 const idleBuildersMax = 64
 
@@ -77,8 +85,7 @@ export class Producer {
   readonly #machine: AccumulatorMachine<SentRecords>
   readonly #codec: CompressionCodec | undefined
   readonly #topics = new Map<string, Topic>()
-  /** Sends to topics whose description is being looked up, in order. */
-  readonly #lookups = new Map<string, { readonly calls: Call[]; readonly done: Promise<void> }>()
+  readonly #lookups = new TopicLookups<Call>()
   readonly #keyScratch = Partitioner.makeScratch()
   readonly #idleBuilders: BatchBuilder[] = []
   /** The terms of calls without a condition, by durability: one object each, see `SendTerms`. */
@@ -87,6 +94,12 @@ export class Producer {
   /** Events that came while the effects of another were carried out. */
   readonly #events: AccumulatorEvent<SentRecords>[] = []
   #stepping = false
+  /** The machine will be told when this burst of work is over. */
+  #burstOpen = false
+  readonly #endBurst = (): void => {
+    this.#burstOpen = false
+    this.#step({ type: 'burst-over' })
+  }
   #timer: Timer | null = null
   #hold: Timer | null = null
   readonly #flushes = new Map<number, () => void>()
@@ -99,7 +112,7 @@ export class Producer {
     this.#parts = parts
     this.#settings = settings
     this.#codec = codecFor(parts.codecs, settings)
-    this.#machine = new AccumulatorMachine({ ...settings, inFlightMax: parts.target.inFlightMax })
+    this.#machine = new AccumulatorMachine({ ...settings, waitingSendsMax, inFlightMax: parts.target.inFlightMax })
     this.#defaultTerms = this.#termsOf(settings.durability, undefined)
   }
 
@@ -107,14 +120,15 @@ export class Producer {
    * Appends a record, or several of them, to a topic.
    *
    * Records of one call that go to one partition travel as one batch: atomic and in order. They are copied before
-   * `send` returns, unless the buffer is full: whoever goes on writing into memory that it sent awaits the answer first.
+   * `send` returns, unless the buffer is full or the target has to look the topic up: whoever goes on writing into
+   * memory that it sent awaits the answer first.
    * @returns An ack, or one for each record in the same order, once the asked durability is reached.
    * @throws (as rejections)
    * VARVE_INVALID_ARGUMENT; VARVE_UNKNOWN_TOPIC; VARVE_RECORD_TOO_LARGE (the records for one partition do not fit a
    * batch); VARVE_BUFFER_FULL (retriable: the buffer stayed full for `maxBlockMs`); VARVE_OFFSET_MISMATCH
    * (`expectedOffset`: the log ends elsewhere, `details` say where): nothing was appended;
    * VARVE_PARTIAL_SEND: records for several partitions, some of which failed: `details.results` has an ack or an error
-   * for each record; VARVE_CLOSED; what the log refuses; the signal's reason, and then what was already handed over may
+   * for each record (when all failed for one reason, it rejects with that); VARVE_CLOSED; what the log refuses; the signal's reason, and then what was already handed over may
    * still be appended. After VARVE_FAILED it is not known what was.
    */
   send(topic: string, record: ProducerRecord, options?: SendOptions): Promise<Ack>
@@ -129,6 +143,14 @@ export class Producer {
   async flush(): Promise<void> {
     if (this.#closing !== null) throw closedProducer()
     await this.#settleAll()
+  }
+
+  /**
+   * A Node stream in object mode that sends each record that is written to it, with back-pressure; see `makeWritable`.
+   * @throws VARVE_INVALID_ARGUMENT naming the option.
+   */
+  writable(topic: string, options: WritableOptions = {}): Writable {
+    return makeWritable((record, sendOptions) => this.send(topic, record, sendOptions), options)
   }
 
   /** Takes no more sends, sends what waits, and resolves when all is settled. Idempotent. */
@@ -156,34 +178,40 @@ export class Producer {
     const { durability = this.#settings.durability, expectedOffset, signal } = checkSendOptions(options)
     const terms = this.#termsOf(durability, expectedOffset)
     if (signal === undefined) this.#begin({ topic, records, terms, receiver, parts: null, aborted: false })
-    else this.#sendUntil(signal, { topic, records, terms, receiver, parts: [], aborted: false })
+    else this.#sendUntil(signal, { topic, records, terms, receiver, parts: null, aborted: false })
   }
 
-  #sendUntil(signal: AbortSignal, call: Call): void {
+  /** @param given With the receiver that `signal` rejects. */
+  #sendUntil(signal: AbortSignal, given: Call): void {
     signal.throwIfAborted()
-    const { receiver } = call
+    const { receiver } = given
+    const parts: SentRecords[] = []
+    const done = (): void => signal.removeEventListener('abort', abort)
+    const call: Call = {
+      ...given,
+      parts,
+      receiver: {
+        resolve: (value: Ack & Ack[]): void => {
+          done()
+          receiver.resolve(value)
+        },
+        reject: (error: unknown): void => {
+          done()
+          receiver.reject(error)
+        },
+      },
+    }
     const abort = (): void => {
       call.aborted = true
       receiver.reject(signal.reason)
-      for (const part of call.parts!) {
+      for (const part of parts) {
         if (part.state === 'waiting') part.records = null
         this.#step({ type: 'cancel', part })
       }
     }
     signal.addEventListener('abort', abort, { once: true })
-    const done = (): void => signal.removeEventListener('abort', abort)
-    const until = {
-      resolve: (value: Ack & Ack[]): void => {
-        done()
-        receiver.resolve(value)
-      },
-      reject: (error: unknown): void => {
-        done()
-        receiver.reject(error)
-      },
-    }
     try {
-      this.#begin(Object.assign(call, { receiver: until }))
+      this.#begin(call)
     } catch (error) {
       done()
       throw error
@@ -192,10 +220,10 @@ export class Producer {
 
   #begin(call: Call): void {
     const { topic } = call
-    const lookup = this.#lookups.get(topic)
-    if (lookup !== undefined) {
-      if (lookup.calls.length >= waitingSendsMax) throw bufferFull(0)
-      lookup.calls.push(call)
+    const waiting = this.#lookups.waitingFor(topic)
+    if (waiting !== undefined) {
+      if (waiting.length >= waitingSendsMax) throw bufferFull(this.#settings)
+      waiting.push(call)
       return
     }
     if (typeof topic !== 'string' || topic === '') {
@@ -208,109 +236,44 @@ export class Producer {
     else this.#divide(call, described)
   }
 
-  /** How long a lookup may take is the target's to say. */
   #lookUp(call: Call, described: Promise<ProduceTopic>): void {
-    const calls = [call]
-    const run = (go: (call: Call) => void): void => {
-      this.#lookups.delete(call.topic)
-      for (const waiting of calls) {
-        if (waiting.aborted) continue
-        try {
-          go(waiting)
-        } catch (error) {
-          waiting.receiver.reject(error)
-        }
+    const found = (waiting: Call, answer: ProduceTopic): void => {
+      try {
+        if (!waiting.aborted) this.#divide(waiting, answer)
+      } catch (error) {
+        waiting.receiver.reject(error)
       }
       this.#holdWhileBusy()
     }
-    const done = described.then(
-      (topic) => run((waiting) => this.#divide(waiting, topic)),
-      (error: unknown) => run((waiting) => waiting.receiver.reject(error)),
-    )
-    this.#lookups.set(call.topic, { calls, done })
+    const failed = (waiting: Call, error: unknown): void => {
+      waiting.receiver.reject(error)
+      this.#holdWhileBusy()
+    }
+    this.#lookups.start(call.topic, call, described, found, failed)
     this.#holdWhileBusy()
   }
 
   /** Chooses a partition for each record. Nothing is sent before all records are known to be right. */
   #divide(call: Call, described: ProduceTopic): void {
-    const { records, terms } = call
+    const { records, terms, receiver } = call
     const { partitionCount } = described
     const topic = this.#topicOf(call.topic)
-    const { partitioner } = topic
     if (!isList(records)) {
       const sizeBytes = recordBytesMax(records)
-      const queue = queueOf(topic, call.topic, partitioner.choose(records, partitionCount), described)
-      this.#sendPart(call, new SentRecords(queue, terms, records, sizeBytes, call.receiver))
+      const queue = queueOf(topic, call.topic, topic.partitioner.choose(records, partitionCount), described)
+      this.#sendPart(call, new SentRecords(queue, terms, records, sizeBytes, receiver))
       return
     }
-    if (records.length === 0) {
-      this.#sendNothing(call)
-      return
-    }
-    let sizeBytes = 0
-    let partition = -1
-    let partitions: number[] | null = null
-    for (let i = 0; i < records.length; i++) {
-      const record = records[i]!
-      sizeBytes += recordBytesMax(record)
-      const chosen = partitioner.choose(record, partitionCount)
-      if (partitions !== null) partitions.push(chosen)
-      else if (i === 0) partition = chosen
-      else if (chosen !== partition) {
-        partitions = new Array<number>(i).fill(partition)
-        partitions.push(chosen)
-      }
-    }
-    if (partitions !== null) {
-      this.#split(call, records, partitions, topic, described)
-      return
-    }
-    const queue = queueOf(topic, call.topic, partition, described)
-    this.#sendPart(call, new SentRecords(queue, terms, records, sizeBytes, call.receiver))
-  }
-
-  #split(
-    call: Call,
-    records: readonly ProducerRecord[],
-    partitions: readonly number[],
-    topic: Topic,
-    described: ProduceTopic,
-  ): void {
-    const { terms } = call
-    if (terms.expectedOffset !== undefined) {
-      throw new VarveError(
-        'VARVE_INVALID_ARGUMENT',
-        'With "expectedOffset" all records must go to one partition: name it in each of them.',
-        { details: { option: 'expectedOffset', topic: call.topic } },
-      )
-    }
-    const groups = new Map<number, { records: ProducerRecord[]; indexes: number[]; sizeBytes: number }>()
-    for (const [index, record] of records.entries()) {
-      const partition = partitions[index]!
-      let group = groups.get(partition)
-      if (group === undefined) {
-        group = { records: [], indexes: [], sizeBytes: 0 }
-        groups.set(partition, group)
-      }
-      group.records.push(record)
-      group.indexes.push(index)
-      group.sizeBytes += recordBytesMax(record)
-    }
-    const split = new SplitCall(records.length, groups.size, call.receiver as AckReceiver<Ack[]>)
-    for (const [partition, group] of groups) {
-      const queue = queueOf(topic, call.topic, partition, described)
-      this.#sendPart(call, new SentRecords(queue, terms, group.records, group.sizeBytes, split.part(group.indexes)))
-    }
-  }
-
-  #sendNothing({ terms, receiver }: Call): void {
-    if (terms.expectedOffset !== undefined) {
-      throw new VarveError('VARVE_INVALID_ARGUMENT', 'With "expectedOffset" at least one record must be sent.', {
-        details: { argument: 'records' },
-      })
-    }
+    const groups = divideRecords(records, topic.partitioner, partitionCount)
+    if (groups.length !== 1 && terms.expectedOffset !== undefined) throw notOnePartition(call.topic)
     const list = receiver as AckReceiver<Ack[]>
-    list.resolve([])
+    if (groups.length === 0) list.resolve([])
+    const split = groups.length > 1 ? new SplitCall(records.length, groups.length, list) : null
+    for (const group of groups) {
+      const queue = queueOf(topic, call.topic, group.partition, described)
+      const partReceiver = split === null ? list : split.part(group.indexes!)
+      this.#sendPart(call, new SentRecords(queue, terms, group.records, group.sizeBytes, partReceiver))
+    }
   }
 
   #sendPart(call: Call, part: SentRecords): void {
@@ -345,10 +308,11 @@ export class Producer {
       return
     }
     this.#stepping = true
-    const { clock } = this.#parts
+    // One time for all that one event brings about.
+    const nowMs = this.#parts.clock.monotonicMs()
     try {
       for (let next: typeof event | undefined = event; next !== undefined; next = this.#events.shift()) {
-        for (const effect of this.#machine.step(next, clock.monotonicMs())) this.#perform(effect)
+        for (const effect of this.#machine.step(next, nowMs)) this.#perform(effect)
       }
     } finally {
       this.#stepping = false
@@ -373,12 +337,13 @@ export class Producer {
       case 'refuse':
         effect.part.fail(
           effect.code === 'VARVE_BUFFER_FULL'
-            ? bufferFull(this.#settings.maxBlockMs)
+            ? bufferFull(this.#settings)
             : tooLarge(effect.part.sizeBytes, this.#settings.bufferBytes),
         )
         break
       case 'soon':
-        this.#parts.clock.soon(() => this.#step({ type: 'burst-over' }))
+        this.#burstOpen = true
+        this.#parts.clock.soon(this.#endBurst)
         break
       case 'arm':
         this.#arm(effect.atMs)
@@ -414,7 +379,7 @@ export class Producer {
       this.#step({ type: 'encoded', batch })
       return
     }
-    this.#codec.compressAsync(builder.records).then(
+    this.#codec.compressAsync(builder.encodedRecords).then(
       (records) => {
         builder.takeCompressed(records)
         this.#step({ type: 'encoded', batch })
@@ -501,12 +466,15 @@ export class Producer {
     if (this.#machine.idle && this.#lookups.size === 0) {
       this.#hold?.cancel()
       this.#hold = null
-    } else this.#hold ??= this.#parts.clock.hold()
+    } else if (!this.#burstOpen) {
+      // A process does not end within a burst, and most of what is buffered is answered when it is over.
+      this.#hold ??= this.#parts.clock.hold()
+    }
   }
 
   async #settleAll(): Promise<void> {
     // What waits for a lookup is not the machine's yet.
-    if (this.#lookups.size > 0) await Promise.all([...this.#lookups.values()].map(({ done }) => done))
+    if (this.#lookups.size > 0) await this.#lookups.settled()
     await new Promise<void>((resolve) => {
       this.#flushCount++
       this.#flushes.set(this.#flushCount, resolve)
@@ -558,11 +526,19 @@ function closedProducer(): VarveError {
   return new VarveError('VARVE_CLOSED', 'The producer is closed; make another one.')
 }
 
-function bufferFull(maxBlockMs: number): VarveError {
+function notOnePartition(topic: string): VarveError {
+  return new VarveError(
+    'VARVE_INVALID_ARGUMENT',
+    'With "expectedOffset" at least one record must be sent, and all to one partition: name it in each of them.',
+    { details: { option: 'expectedOffset', topic } },
+  )
+}
+
+function bufferFull({ bufferBytes, maxBlockMs }: ProducerSettings): VarveError {
   return new VarveError(
     'VARVE_BUFFER_FULL',
-    `The buffer stayed full for ${maxBlockMs} ms: more is sent than is acknowledged. Await earlier sends, or raise bufferBytes.`,
-    { details: { maxBlockMs } },
+    'More is sent than is acknowledged: the buffer stayed full, or too many sends wait. Await earlier sends, or raise bufferBytes.',
+    { details: { bufferBytes, maxBlockMs, waitingSendsMax } },
   )
 }
 

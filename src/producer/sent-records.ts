@@ -67,8 +67,8 @@ export class SentRecords implements SendPart {
   /** Adds the records to a batch: all of them, or if this throws none. */
   encode(builder: BatchBuilder): void {
     const { records } = this
-    const { recordCount, byteLength, maxTimestamp } = builder
-    this.#firstIndex = recordCount
+    this.#firstIndex = builder.recordCount
+    builder.mark()
     try {
       if (isList(records)) {
         for (const record of records) builder.add(record)
@@ -80,7 +80,7 @@ export class SentRecords implements SendPart {
         this.#timestamps = records!.timestamp
       }
     } catch (error) {
-      builder.cutBack(recordCount, byteLength, maxTimestamp)
+      builder.cutBack()
       throw error
     }
   }

@@ -91,6 +91,9 @@ export class BatchBuilder {
   private finished = false
   /** The records are in their compressed form: none can be added. */
   private compressed = false
+  private markedCount = 0
+  private markedEnd: number = headerBytes
+  private markedTimestamp = noTimestamp
   private producerAttributes = 0
   private producerId = noProducerId
   private producerEpoch = -1
@@ -156,18 +159,26 @@ export class BatchBuilder {
     this.batchTimestamp = Number.NaN
     this.finished = false
     this.compressed = false
+    this.mark()
+  }
+
+  /** Remembers the batch as it is now, for `cutBack`. */
+  mark(): void {
+    this.markedCount = this.count
+    this.markedEnd = this.end
+    this.markedTimestamp = this.latestTimestamp
   }
 
   /**
-   * Takes out the last records again, so that the batch is as it was when the three properties had these values; the
-   * batch's time stays, if it was asked for meanwhile. Not for a batch that is finished or compressed.
+   * Takes out the records that were added since `mark`: the batch is as it was then. Its time stays, if it was asked for
+   * meanwhile. To be called before the batch is finished or reset.
    */
-  cutBack(recordCount: number, byteLength: number, maxTimestamp: number): void {
-    check(!this.finished && !this.compressed, 'records are taken out of an open batch')
-    check(recordCount <= this.count && byteLength <= this.end, 'a batch is cut back, not forth')
-    this.count = recordCount
-    this.end = byteLength
-    this.latestTimestamp = maxTimestamp
+  cutBack(): void {
+    if (this.finished || this.compressed) throw finishedBatch()
+    check(this.markedCount <= this.count && this.markedEnd <= this.end, 'a batch is cut back to a mark of its own')
+    this.count = this.markedCount
+    this.end = this.markedEnd
+    this.latestTimestamp = this.markedTimestamp
   }
 
   /**
@@ -251,7 +262,7 @@ export class BatchBuilder {
     }
     let attributes = this.producerAttributes
     if (this.codec !== undefined) {
-      if (!this.compressed) this.takeCompressed(this.codec.compress(this.records))
+      if (!this.compressed) this.takeCompressed(this.codec.compress(this.encodedRecords))
       attributes |= this.codec.id
     }
     const { view } = this
@@ -266,14 +277,18 @@ export class BatchBuilder {
     return this.end
   }
 
-  /** The records as they are compressed, for who wants that done elsewhere: a view, valid until the batch changes. */
-  get records(): Buffer {
+  /** The encoded records, for who has them compressed elsewhere: a view, valid until the batch changes. */
+  get encodedRecords(): Buffer {
     return this.buffer.subarray(headerBytes, this.end)
   }
 
-  /** Replaces the records by what the builder's codec made of `records`; `finish` has only the header left to do. */
+  /**
+   * Replaces the records by what the builder's codec made of `encodedRecords`, so that `finish` has only the header left
+   * to do. Believed, like whatever is written into `bytes`.
+   */
   takeCompressed(records: Uint8Array): void {
-    check(this.codec !== undefined && !this.finished && !this.compressed, 'records are compressed once')
+    if (this.finished || this.compressed) throw finishedBatch()
+    check(this.codec !== undefined, 'only a builder with a codec takes compressed records')
     const end = headerBytes + records.byteLength
     // Only the header must survive a replacement, and it is part of what is copied.
     if (end > this.buffer.length) this.replaceBuffer(end)

@@ -45,6 +45,11 @@ export interface TopicAt {
   readonly topic: string
 }
 
+export interface KeyPartitions {
+  hashes: number[]
+  partitions: number[]
+}
+
 class KafkaPeer {
   #child: ChildProcessWithoutNullStreams | undefined
   #answers: AsyncIterator<string> | undefined
@@ -83,6 +88,12 @@ class KafkaPeer {
   /** Offsets of the records. */
   async produce(at: TopicAt, records: readonly ProducedRecord[], options: ProduceOptions = {}): Promise<number[]> {
     return ((await this.#ask({ do: 'produce', ...at, records, ...options })) as { offsets: number[] }).offsets
+  }
+
+  /** The murmur2 hash of each key, and the partition that the Java producer chooses for it. */
+  async partition(keys: readonly Uint8Array[], partitionCount: number): Promise<KeyPartitions> {
+    const encoded = keys.map((key) => Buffer.from(key).toString('base64'))
+    return (await this.#ask({ do: 'partition', keys: encoded, partitionCount })) as KeyPartitions
   }
 
   async close(): Promise<void> {

@@ -24,12 +24,14 @@ import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 import org.apache.kafka.common.utils.Exit;
+import org.apache.kafka.common.utils.Utils;
 import org.apache.kafka.tools.DumpLogSegments;
 
 /**
@@ -67,7 +69,19 @@ public final class KafkaPeer {
       case "consume" -> consume(ask, answer);
       case "offsetForTimestamp" -> offsetForTimestamp(ask, answer);
       case "produce" -> produce(ask, answer);
+      case "partition" -> partition(ask, answer);
       default -> throw new IllegalArgumentException("unknown command " + ask.get("do"));
+    }
+  }
+
+  /** The hash of each of "keys", and the partition that the producer chooses for it among "partitionCount". */
+  private static void partition(JsonNode ask, ObjectNode answer) {
+    ArrayNode hashes = answer.putArray("hashes");
+    ArrayNode partitions = answer.putArray("partitions");
+    for (JsonNode key : ask.get("keys")) {
+      byte[] bytes = Base64.getDecoder().decode(key.asText());
+      hashes.add(Utils.murmur2(bytes));
+      partitions.add(BuiltInPartitioner.partitionForKey(bytes, ask.get("partitionCount").asInt()));
     }
   }
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import vm from 'node:vm'
 import { crc32c } from '../../../src/base/crc32c.ts'
-import { BatchBuilder, type ErrorCode, readBatches, VarveError } from '../../../src/doors/record.ts'
-import { BatchBuilder as PureBatchBuilder } from '../../../src/record/batch-builder.ts'
+import { BatchBuilder, compressionCodecs, type ErrorCode, readBatches, VarveError } from '../../../src/doors/record.ts'
+import { BatchBuilder as PureBatchBuilder, recordBytesMax } from '../../../src/record/batch-builder.ts'
 
 const coded =
   (code: ErrorCode, message?: RegExp) =>
@@ -145,6 +145,66 @@ describe('batch builder', () => {
     builder.reset()
     builder.setProducer(null)
     assert.deepEqual(seen(), [-1n, -1, -1, -1, false])
+  })
+
+  it('without what came after the mark is as if that had never come', () => {
+    const builder = new BatchBuilder({ now: () => 5 })
+    const other = new BatchBuilder({ now: () => 5 })
+    builder.mark()
+    builder.add({ value: 'gone', timestamp: 1 })
+    builder.cutBack()
+    for (const each of [builder, other]) each.add({ key: 'k', value: 'stays', timestamp: 7 })
+    builder.mark()
+    builder.add({ value: 'x'.repeat(5000), timestamp: 99 })
+    assert.throws(() => builder.add({ value: 1 as never }))
+    builder.cutBack()
+    assert.deepEqual([builder.recordCount, builder.maxTimestamp], [1, 7])
+    for (const each of [builder, other]) each.add({ value: 'too' })
+    assert.deepEqual(builder.build(), other.build())
+    assert.throws(() => builder.cutBack(), coded('VARVE_INVALID_ARGUMENT'))
+  })
+
+  it('takes records that were compressed elsewhere, also after its buffer was replaced', async () => {
+    const codec = compressionCodecs[1]!
+    for (const value of ['small', 'large '.repeat(5000)]) {
+      const [builder, other] = [0, 1].map(() => new BatchBuilder({ compression: 'gzip', now: () => 5 }))
+      for (const each of [builder!, other!]) each.add({ key: 'k', value })
+      builder!.takeCompressed(await codec.compressAsync(builder!.encodedRecords))
+      assert.throws(() => builder!.add({ value: 'late' }), coded('VARVE_INVALID_ARGUMENT'))
+      assert.throws(() => builder!.cutBack(), coded('VARVE_INVALID_ARGUMENT'))
+      for (const each of [builder!, other!]) {
+        each.setProducer({ producerId: 7n, producerEpoch: 1, baseSequence: 3 })
+      }
+      assert.deepEqual(builder!.build(), other!.build())
+      builder!.reset()
+      other!.reset()
+      for (const each of [builder!, other!]) each.add({ value: 'next' })
+      assert.deepEqual(builder!.build(), other!.build())
+    }
+  })
+
+  it('never needs more for a record than was measured for it, and little less', () => {
+    const records: Parameters<BatchBuilder['add']>[0][] = [
+      { value: null },
+      { value: '' },
+      { key: '', value: 'grün' },
+      { key: Buffer.alloc(300), value: 'x'.repeat(20_000), headers: { a: null, b: 'c' } },
+      { value: 'v', headers: [['ö', Buffer.alloc(200)]], timestamp: Number.MAX_SAFE_INTEGER - 1 },
+      { value: 'v', timestamp: -1 },
+    ]
+    const builder = new BatchBuilder({ now: () => 1_700_000_000_000 })
+    builder.add({ value: '', timestamp: 0 })
+    for (let round = 0; round < 40; round++) {
+      for (const record of records) {
+        const before = builder.byteLength
+        builder.add(record)
+        const [taken, measured] = [builder.byteLength - before, recordBytesMax(record)]
+        assert.ok(taken <= measured && measured <= taken + 14, `${taken} of ${measured}`)
+      }
+    }
+    assert.throws(() => recordBytesMax({ value: 7 as never }), coded('VARVE_INVALID_ARGUMENT'))
+    assert.throws(() => recordBytesMax({ value: 'v', timestamp: 0.5 }), coded('VARVE_INVALID_ARGUMENT'))
+    assert.throws(() => recordBytesMax(undefined as never), coded('VARVE_INVALID_ARGUMENT'))
   })
 
   describe('takes', () => {
