@@ -23,7 +23,7 @@ const layers: readonly (readonly string[])[] = [
 
 /** Decisions: no clock, no disk, no randomness, no waiting. */
 const pureFile =
-  /^src\/(?:base|settings|record|protocol|log\/inspect)\/|-machine\.ts$|^src\/log\/(?:append-plan|batch-fields|roll|retention|retention-clock|leader-epochs|producer-states|producer-snapshot|transaction-index)\.ts$|^src\/group\/(?:assignors\/|committed-offsets\.ts$|group-events\.ts$|group-member\.ts$)|^src\/metadata\/(?:bootstrap|kept-records|metadata-image|quorum-state|record-versions|snapshot-file|topic-configs|topic-name)\.ts$|^src\/storage\/(?:index-entries|kafka-checkpoint|partition-metadata|recovery-start|segment-names|varve-checkpoint)\.ts$/
+  /^src\/(?:base|settings|record|protocol|log\/inspect)\/|-machine\.ts$|^src\/log\/(?:append-plan|batch-fields|roll|retention|retention-clock|leader-epochs|producer-states|producer-snapshot|transaction-index)\.ts$|^src\/consumer\/member-events\.ts$|^src\/group\/(?:assignors\/|committed-offsets\.ts$|group-events\.ts$|group-member\.ts$)|^src\/metadata\/(?:bootstrap|kept-records|metadata-image|quorum-state|record-versions|snapshot-file|topic-configs|topic-name)\.ts$|^src\/storage\/(?:index-entries|kafka-checkpoint|partition-metadata|recovery-start|segment-names|varve-checkpoint)\.ts$/
 
 /** The real clock, disk and sockets are reached from these alone; storage/ itself stands on the addon, whose kernel may be a simulated one. */
 const realWorld = /^src\/(?:env\/node|storage\/native)\//
