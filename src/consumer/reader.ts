@@ -3,8 +3,9 @@ import type { ReadableStream } from 'node:stream/web'
 import type { Clock, Timer } from '../env/clock.ts'
 import { VarveError } from '../errors.ts'
 import { requireKnownOptions } from '../settings/known-options.ts'
-import { ConsumedBatch, type ConsumedRecord, type FetchedRun } from './consumed-batch.ts'
+import type { ConsumedBatch, ConsumedRecord } from './consumed-batch.ts'
 import type { FetchSource, Isolation, Position } from './fetch-source.ts'
+import { defaultMaxBytes, nextBatch } from './next-batch.ts'
 import { PositionMachine } from './position-machine.ts'
 
 /** Where to start: at the first record, behind the last one, at an offset, at a time (ms), or at an offset each. */
@@ -36,7 +37,6 @@ export interface ReaderOptions {
 }
 
 const optionNames = ['topic', 'partitions', 'from', 'to', 'follow', 'isolation', 'maxBytes', 'views', 'signal'] as const
-const defaultMaxBytes = 65_536
 
 /**
  * Reads topics without a group: nothing is committed, and whoever wants to go on later keeps the `nextOffset`s.
@@ -75,15 +75,15 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
     if (this.#begun) throw new VarveError('VARVE_INVALID_ARGUMENT', 'A reader is iterated once: make another one.')
     this.#begun = true
     const { signal, follow = false } = this.#options
+    const { maxBytes = defaultMaxBytes, isolation = 'read_uncommitted', views = false } = this.#options
     await this.#assign()
     const watch = follow ? this.#source.watch(this.#machine.positions(), () => this.#woken()) : null
     try {
       while (!this.#closed) {
         signal?.throwIfAborted()
-        const batch = await this.#fetchNext()
-        if (batch !== undefined) {
-          if (batch.length > 0) yield batch
-        } else if (this.#machine.finished || !follow) return
+        const batch = await nextBatch(this.#source, this.#machine, { maxBytes, isolation, views })
+        if (batch !== undefined) yield batch
+        else if (this.#machine.finished || !follow) return
         else await this.#wait()
       }
     } finally {
@@ -132,24 +132,6 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
 
   [Symbol.dispose](): void {
     this.close()
-  }
-
-  /** The next batch of whoever's turn it is; undefined when nobody has anything. */
-  async #fetchNext(): Promise<ConsumedBatch | undefined> {
-    const { maxBytes = defaultMaxBytes, isolation = 'read_uncommitted', views = false } = this.#options
-    for (let place = this.#machine.next(); place !== undefined; place = this.#machine.next()) {
-      const { topic, partition, offset, end } = place
-      const { wakes } = this.#machine
-      const answer = this.#source.fetch({ topic, partition, offset, maxBytes, isolation, views })
-      const run: FetchedRun = answer instanceof Promise ? await answer : answer
-      if (run.nextOffset <= offset) {
-        this.#machine.idle(topic, partition, wakes)
-        continue
-      }
-      this.#machine.advance(topic, partition, run.nextOffset)
-      return new ConsumedBatch(topic, partition, run, offset, end)
-    }
-    return undefined
   }
 
   async #assign(): Promise<void> {

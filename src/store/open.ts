@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { resolve } from 'node:path'
 import { Engine } from '../engine/engine.ts'
 import { preparePartitionFolder } from '../engine/partition-folder.ts'
@@ -27,6 +27,8 @@ import {
 import { partitionFolderName } from '../storage/segment-names.ts'
 import { EmbeddedSource } from './embedded-source.ts'
 import { EmbeddedTarget } from './embedded-target.ts'
+import { StoreGroupLog } from './group-log.ts'
+import { Groups } from './groups.ts'
 import { backendOf, holderText, requireFolderPath, splitOptions } from './open-options.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Store } from './store.ts'
@@ -121,16 +123,19 @@ export async function open(folder: string, options: OpenStoreOptions = {}): Prom
     const engine = new Engine({ root, partitions, catalog: controller.image, clock, logger, defaults, durability })
     engine.removePutAside()
     const ids = new ProducerIds(controller)
+    const crc32c = (bytes: Uint8Array): number => disk.addon.crc32c(bytes, 0)
+    const groupLog = new StoreGroupLog(engine, controller, { now: () => clock.wallMs(), crc32c })
     return new Store({
       folder: path,
       engine,
       controller,
+      groups: new Groups({ engine, log: groupLog, clock, logger, randomId: randomUUID }),
       source: new EmbeddedSource(engine),
       producerParts: {
         target: new EmbeddedTarget(engine, () => ids.next()),
         clock,
         codecs: compressionCodecs,
-        crc32c: (bytes) => disk.addon.crc32c(bytes, 0),
+        crc32c,
         random: Math.random,
       },
       settings: given as LogSettingOptions,

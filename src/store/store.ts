@@ -1,3 +1,5 @@
+import { Consumer } from '../consumer/consumer.ts'
+import type { ConsumerOptions } from '../consumer/consumer-options.ts'
 import { Reader, type ReaderOptions } from '../consumer/reader.ts'
 import type { Engine, TopicFacts } from '../engine/engine.ts'
 import { VarveError } from '../errors.ts'
@@ -8,6 +10,7 @@ import type { ProducerOptions, SendOptions } from '../producer/producer-options.
 import type { Ack } from '../producer/sent-records.ts'
 import type { LogSettingOptions } from '../settings/log-settings.ts'
 import type { EmbeddedSource } from './embedded-source.ts'
+import type { Groups } from './groups.ts'
 import { type DescribedSetting, describeSettings, settingTexts } from './topic-settings.ts'
 
 /** How a topic is made: its number of partitions (default 1) and any settings, by either name. */
@@ -45,6 +48,7 @@ export interface StoreParts {
   readonly folder: string
   readonly engine: Engine
   readonly controller: Controller
+  readonly groups: Groups
   readonly source: EmbeddedSource
   /** What producers are made of. */
   readonly producerParts: ProducerParts
@@ -66,6 +70,7 @@ export class Store {
   readonly #parts: StoreParts
   readonly #producers = new Set<Producer>()
   readonly #readers = new Set<Reader>()
+  readonly #consumers = new Set<Consumer>()
   #defaultProducer: Producer | null = null
   #closing: Promise<void> | null = null
 
@@ -128,7 +133,7 @@ export class Store {
     this.#checkOpen()
     const { internal = false } = options
     return [...this.#parts.controller.image.topics()]
-      .filter(({ name }) => internal || !name.startsWith('__'))
+      .filter(({ name }) => internal || !isInternal(name))
       .map(infoOf)
       .sort((a, b) => (a.name < b.name ? -1 : 1))
   }
@@ -196,6 +201,29 @@ export class Store {
     return reader
   }
 
+  /** A member of a consumer group: see `ConsumerOptions`. It leaves its group with the store. */
+  consumer(options: ConsumerOptions): Consumer {
+    this.#checkOpen()
+    const { groups, source, producerParts, controller } = this.#parts
+    const consumer = new Consumer(
+      {
+        source,
+        clock: producerParts.clock,
+        client: groups.coordinator(),
+        topicNames: () => [...controller.image.topics()].map(({ name }) => name).filter((name) => !isInternal(name)),
+      },
+      options,
+    )
+    this.#consumers.add(consumer)
+    return consumer
+  }
+
+  /** The consumer groups of this store: who is in them, how far they are, where they go on. */
+  get groups(): Groups {
+    this.#checkOpen()
+    return this.#parts.groups
+  }
+
   // ---- the whole
 
   /** Resolves when everything that was sent and appended so far is on disk. */
@@ -219,12 +247,14 @@ export class Store {
   }
 
   async #close(): Promise<void> {
-    const { engine, controller, release } = this.#parts
+    const { engine, controller, groups, release } = this.#parts
     let clean = false
     try {
       for (const reader of this.#readers) reader.close()
+      await Promise.allSettled([...this.#consumers].map((consumer) => consumer.close()))
       await Promise.allSettled([...this.#producers].map((producer) => producer.close()))
       try {
+        await groups.close()
         clean = await engine.close()
       } finally {
         await controller.close()
@@ -242,6 +272,9 @@ export class Store {
     return new VarveError('VARVE_CLOSED', `The store in ${this.folder} is closed. Open it again with open().`)
   }
 }
+
+/** Topics that the store, or a Kafka, keeps for itself. */
+const isInternal = (name: string): boolean => name.startsWith('__')
 
 const infoOf = ({ name, topicId, partitions }: TopicFacts): TopicInfo => ({
   name,
