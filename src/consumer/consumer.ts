@@ -7,7 +7,7 @@ import { type ConsumerOptions, type ConsumerSettings, consumerSettings } from '.
 import type { FetchSource, Position } from './fetch-source.ts'
 import { GroupBatch } from './group-batch.ts'
 import type { GroupClient } from './group-client.ts'
-import { Membership } from './membership.ts'
+import { type Delivery, Membership } from './membership.ts'
 import { nextBatch } from './next-batch.ts'
 import { PositionMachine } from './position-machine.ts'
 
@@ -200,21 +200,30 @@ export class Consumer implements AsyncIterable<GroupBatch> {
 
   async #deliverAll(): Promise<void> {
     for (let next = this.#membership.nextDelivery(); next !== undefined; next = this.#membership.nextDelivery()) {
-      const { what, partitions } = next
-      if (what === 'assigned') {
-        await this.#assign(partitions)
-        await this.#options.onAssigned?.(partitions)
-      } else {
-        const gone = new Set(partitions.map(keyOf))
-        // Nobody else has them before this is acknowledged: what is finished is still this member's to commit.
-        if (what === 'revoked') await this.#commitFinished((key) => gone.has(key)).catch(() => {})
-        for (const key of gone) this.#finished.delete(key)
-        for (const { topic, partition } of partitions) this.#positions.revoke(topic, partition)
-        await (what === 'revoked' ? this.#options.onRevoked : this.#options.onLost)?.(partitions)
+      try {
+        await this.#deliver(next)
+      } finally {
+        // Also when a callback throws: the group waits for this member, which is about to leave.
+        this.#membership.delivered()
       }
-      this.#watchPartitions()
-      this.#membership.delivered()
     }
+  }
+
+  async #deliver({ what, partitions }: Delivery): Promise<void> {
+    const { onAssigned, onRevoked, onLost } = this.#options
+    if (what === 'assigned') {
+      await this.#assign(partitions)
+      this.#watchPartitions()
+      await onAssigned?.(partitions)
+      return
+    }
+    const gone = new Set(partitions.map(keyOf))
+    // Nobody else has them before this is acknowledged: what is finished is still this member's to commit.
+    if (what === 'revoked') await this.#commitFinished((key) => gone.has(key)).catch(() => {})
+    for (const key of gone) this.#finished.delete(key)
+    for (const { topic, partition } of partitions) this.#positions.revoke(topic, partition)
+    this.#watchPartitions()
+    await (what === 'revoked' ? onRevoked : onLost)?.(partitions)
   }
 
   async #assign(partitions: readonly TopicPartition[]): Promise<void> {
@@ -361,10 +370,10 @@ export class Consumer implements AsyncIterable<GroupBatch> {
     }
     this.#finished.clear()
     this.#membership.leave()
-    try {
-      await this.#deliverAll()
-    } catch (cause) {
-      failure ??= cause
+    while (this.#membership.nextDelivery() !== undefined) {
+      await this.#deliverAll().catch((cause: unknown) => {
+        failure ??= cause
+      })
     }
     this.#watch?.cancel()
     await this.#membership.left()
