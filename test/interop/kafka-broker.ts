@@ -36,6 +36,12 @@ export class KafkaBroker {
     return broker
   }
 
+  /** For a data folder in `root` that somebody else made; nothing runs yet. */
+  static over(root: string): KafkaBroker {
+    mkdirSync(root, { recursive: true })
+    return new KafkaBroker(root)
+  }
+
   /** Where clients connect, while it runs. */
   get server(): string {
     return `127.0.0.1:${this.#port}`

@@ -1,0 +1,485 @@
+/**
+ * Seen to fail with records folded into the image before their flush, with the answer given before it, with a term that
+ * begins with the epoch of the last one, with the newest snapshot believed without its footer, with the records that a
+ * snapshot holds folded again from the log, with an open transaction left open, with the voters of a cluster ignored,
+ * with the log of two snapshots ago removed too early, and with requests decided side by side.
+ */
+import assert from 'node:assert/strict'
+import { BatchBuilder } from '../../../src/doors/record.ts'
+import { silentLogger } from '../../../src/env/logger.ts'
+import { compressionCodecs } from '../../../src/env/node/codecs/index.ts'
+import type { VarveError } from '../../../src/errors.ts'
+import type { Controller } from '../../../src/metadata/controller.ts'
+import { MetadataImage, type TopicImage } from '../../../src/metadata/metadata-image.ts'
+import { MetadataLog } from '../../../src/metadata/metadata-log.ts'
+import { decodeQuorumState } from '../../../src/metadata/quorum-state.ts'
+import { encodeSnapshot, parseSnapshotName } from '../../../src/metadata/snapshot-file.ts'
+import { encodeMetadataRecord, type MetadataRecordInput } from '../../../src/protocol/metadata-log/metadata-records.ts'
+import { Disk } from '../../../src/storage/disk.ts'
+import { addon } from '../../../src/storage/native/loader.ts'
+import { StillClock } from '../../faults/still-clock.ts'
+import { metadataFolderName, OpenedMetadata, openMetadataLog } from './opened-metadata.ts'
+import { idOf } from './record-text.ts'
+
+const folder = '/data'
+const metadataFolder = `${folder}/${metadataFolderName}`
+const startMs = 1_700_000_000_000
+
+const plain = (topics: Iterable<TopicImage>): string[] =>
+  [...topics]
+    .map(({ name, topicId, partitions, configs }) => JSON.stringify([name, topicId, partitions, [...configs]]))
+    .sort()
+
+const withoutEpochs = (topics: Iterable<TopicImage>): string[] =>
+  [...topics]
+    .map(({ name, topicId, partitions, configs }) => JSON.stringify([name, topicId, partitions.length, [...configs]]))
+    .sort()
+
+describe('the metadata log of a store', () => {
+  let disk: Disk
+  let clock: StillClock
+  let opened: OpenedMetadata | undefined
+  let ids = 0
+
+  beforeEach(() => {
+    disk = new Disk(addon(), addon().kernelMemory())
+    clock = new StillClock(startMs)
+    opened = undefined
+    ids = 0
+  })
+  afterEach(async () => {
+    await opened?.close().catch(() => {})
+    addon().kernelClose(disk.kernel)
+  })
+
+  const newId = (): string => Buffer.from(`id-${String(ids++).padStart(13, '0')}`).toString('base64url')
+  const open = async (on: Disk = disk): Promise<Controller> => {
+    opened = await OpenedMetadata.open(folder, { disk: on, clock, newId })
+    return opened.controller
+  }
+  const close = async (): Promise<void> => {
+    const closing = opened!
+    opened = undefined
+    await closing.close()
+  }
+  /** The log without a controller, for records that no decision would make. */
+  const load = async (
+    prepare: (metadata: MetadataLog) => Promise<void> = async () => {},
+    nodeId = 1,
+  ): Promise<MetadataLog> => {
+    const { root, log } = openMetadataLog(folder, { disk, clock, newId })
+    try {
+      const metadata = await MetadataLog.load({
+        disk,
+        log,
+        clock,
+        logger: silentLogger,
+        codecs: compressionCodecs,
+        nodeId,
+      })
+      await prepare(metadata)
+      return metadata
+    } finally {
+      await log.close()
+      root.close(true)
+    }
+  }
+  const snapshots = (): string[] =>
+    disk
+      .list(metadataFolder)!
+      .map(({ name }) => name)
+      .filter((name) => parseSnapshotName(name) !== undefined)
+
+  it('what was decided is there after the next open, with every epoch of leaders one higher', async () => {
+    let controller = await open()
+    await controller.createTopic({ name: 'orders', partitions: 3, configs: { 'retention.ms': '1000' } })
+    const { topicId } = await controller.createTopic({ name: 'gone' })
+    await controller.deleteTopic({ topicId })
+    const again = await controller.createTopic({ name: 'gone', partitions: 2 })
+    assert.notEqual(again.topicId, topicId)
+    await controller.createPartitions({ topic: 'orders', count: 4 })
+    await controller.changeConfigs('orders', [{ name: 'segment.ms', operation: 'set', value: '5000' }])
+    const before = withoutEpochs(controller.image.topics())
+    const { nextProducerId } = controller.image
+    await controller.allocateProducerIds()
+    await close()
+    controller = await open()
+    assert.deepEqual(withoutEpochs(controller.image.topics()), before)
+    assert.deepEqual(
+      controller.image.topic('orders')!.partitions.map(({ leaderEpoch }) => leaderEpoch),
+      [1, 1, 1, 1],
+    )
+    assert.equal(controller.image.nextProducerId, nextProducerId + 1000n)
+  })
+
+  it('each open is a term of its own, and quorum-state says which', async () => {
+    for (const epoch of [1, 2, 3]) {
+      await open()
+      const state = decodeQuorumState(disk.readText(`${metadataFolder}/quorum-state`)!)
+      assert.deepEqual(state, { leaderId: 1, leaderEpoch: epoch, voters: [1] })
+      const broker = opened!.controller.image.broker(1)!
+      assert.equal(broker.fenced, false)
+      assert.equal(broker.brokerEpoch, opened!.controller.brokerEpoch)
+      await close()
+    }
+  })
+
+  it('a term begins above the one that quorum-state knows', async () => {
+    await open()
+    await close()
+    disk.replaceFile(`${metadataFolder}/quorum-state`, '{"leaderId":-1,"leaderEpoch":41,"data_version":0}')
+    await open()
+    assert.equal(opened!.log.leaderEpoch, 42)
+  })
+
+  it('a quorum-state that cannot be read is made anew from the log', async () => {
+    await open()
+    await close()
+    for (const text of [
+      '',
+      '{',
+      'null',
+      '{"leaderEpoch":-3,"leaderId":1}',
+      '{"leaderId":1,"leaderEpoch":9,"currentVoters":[{}]}',
+    ]) {
+      disk.replaceFile(`${metadataFolder}/quorum-state`, text)
+      await open()
+      await close()
+    }
+    assert.equal(decodeQuorumState(disk.readText(`${metadataFolder}/quorum-state`)!)!.leaderEpoch, 6)
+  })
+
+  it('requests are decided one after another, each on what those before it have made', async () => {
+    const controller = await open()
+    const answers = await Promise.allSettled([
+      controller.createTopic({ name: 'orders' }),
+      controller.createTopic({ name: 'orders' }),
+      controller.createPartitions({ topic: 'orders', count: 3 }),
+      controller.deleteTopic({ name: 'orders' }),
+      controller.changeConfigs('orders', []),
+      controller.createTopic({ name: 'orders', partitions: 2 }),
+    ])
+    assert.deepEqual(
+      answers.map((one) => (one.status === 'fulfilled' ? 'done' : (one.reason as VarveError).code)),
+      ['done', 'VARVE_TOPIC_EXISTS', 'done', 'done', 'VARVE_UNKNOWN_TOPIC', 'done'],
+    )
+    assert.equal(controller.image.partitionCount, 2)
+  })
+
+  it('with validateOnly nothing is written, and the answer is the same', async () => {
+    const controller = await open()
+    const end = opened!.log.logEndOffset
+    const { partitionCount } = await controller.createTopic({ name: 'orders', partitions: 3 }, { validateOnly: true })
+    assert.equal(partitionCount, 3)
+    await assert.rejects(controller.createTopic({ name: '..' }, { validateOnly: true }), {
+      code: 'VARVE_INVALID_TOPIC',
+    })
+    assert.equal(opened!.log.logEndOffset, end)
+    assert.equal(controller.image.topicCount, 0)
+  })
+
+  it('after a close every request is refused', async () => {
+    const controller = await open()
+    await close()
+    await assert.rejects(controller.createTopic({ name: 'orders' }), { code: 'VARVE_CLOSED' })
+  })
+
+  it('a close waits for what was asked before', async () => {
+    const controller = await open()
+    const creating = controller.createTopic({ name: 'orders' })
+    await close()
+    assert.equal((await creating).name, 'orders')
+    assert.ok((await open()).image.topic('orders') !== undefined)
+  })
+
+  it('a fenced registration is left by a clean close, for whoever is next', async () => {
+    await open()
+    await close()
+    assert.equal((await load()).image.broker(1)!.fenced, true)
+  })
+
+  describe('after a power cut', () => {
+    it('what was acknowledged is there, and a topic is there whole or not at all', async function () {
+      this.timeout(30_000)
+      const acknowledged: { operations: number; names: string[] }[] = []
+      const controller = await open()
+      const names: string[] = []
+      for (let i = 0; i < 4; i++) {
+        await controller.createTopic({ name: `topic-${i}`, partitions: 3, configs: { 'retention.ms': '1000' } })
+        names.push(`topic-${i}`)
+        acknowledged.push({ operations: addon().kernelOperations(disk.kernel), names: [...names] })
+      }
+      const first = acknowledged[0]!.operations
+      const end = addon().kernelOperations(disk.kernel)
+      for (let at = first; at <= end; at++) {
+        for (const mode of [0, 1, 2]) {
+          const crashed = new Disk(addon(), addon().kernelCrash(disk.kernel, at, mode, at))
+          const after = await OpenedMetadata.open(folder, { disk: crashed, clock, newId })
+          const { image } = after.controller
+          const certain = acknowledged.filter(({ operations }) => operations <= at).at(-1)!.names
+          for (const name of certain) assert.ok(image.topic(name), `${name} is gone, cut at ${at} in mode ${mode}`)
+          for (const { partitions, configs } of image.topics()) {
+            assert.equal(partitions.length, 3)
+            assert.deepEqual([...configs], [['retention.ms', '1000']])
+          }
+          await after.close()
+          addon().kernelClose(crashed.kernel)
+        }
+      }
+    })
+
+    it('nobody has seen what is not there: a topic is in the image only once it is on disk', async () => {
+      const controller = await open()
+      const creating = controller.createTopic({ name: 'orders' })
+      const { image } = controller
+      for (let turns = 0; image.topic('orders') === undefined; turns++) {
+        assert.ok(turns < 1000, 'the topic does not come')
+        // Turns as short as they come: the flush, too, waits for one.
+        await new Promise<void>((resolve) => process.nextTick(resolve))
+      }
+      const at = addon().kernelOperations(disk.kernel)
+      await creating
+      const crashed = new Disk(addon(), addon().kernelCrash(disk.kernel, at, 0, 0))
+      const after = await OpenedMetadata.open(folder, { disk: crashed, clock, newId })
+      assert.ok(after.controller.image.topic('orders') !== undefined)
+      await after.close()
+      addon().kernelClose(crashed.kernel)
+    })
+  })
+
+  describe('snapshots', () => {
+    const withTopics = async (count: number): Promise<void> => {
+      const controller = await open()
+      for (let i = controller.image.topicCount; i < count; i++) {
+        await controller.createTopic({ name: `t${i}`, partitions: 2, configs: { 'retention.ms': String(i) } })
+      }
+    }
+    const takeSnapshot = async (): Promise<void> => {
+      await load((metadata) => metadata.snapshot())
+    }
+
+    it('hold what the log before them says', async () => {
+      await withTopics(5)
+      const before = plain(opened!.controller.image.topics())
+      await close()
+      await takeSnapshot()
+      const [name] = snapshots()
+      const id = parseSnapshotName(name!)!
+      // Only the snapshot can say it: the log behind it is empty.
+      const metadata = await load()
+      assert.equal(metadata.nextOffset, id.endOffset)
+      assert.deepEqual(plain(metadata.image.topics()), before)
+      assert.equal(metadata.image.metadataVersion, 30)
+      assert.equal(metadata.image.broker(1)!.fenced, true)
+    })
+
+    it('are followed by what the log has behind them, none of it twice', async () => {
+      await withTopics(3)
+      await close()
+      await takeSnapshot()
+      await withTopics(5)
+      const before = plain(opened!.controller.image.topics())
+      await close()
+      assert.deepEqual(plain((await load()).image.topics()), before)
+    })
+
+    it('that are torn or damaged are passed by', async () => {
+      await withTopics(3)
+      await close()
+      await takeSnapshot()
+      const before = plain((await load()).image.topics())
+      const [name] = snapshots()
+      const path = `${metadataFolder}/${name}`
+      const whole = Buffer.from(disk.readFile(path)!)
+      for (const length of [0, 10, 61, 200, whole.length - 75, whole.length - 1]) {
+        disk.replaceFile(path, whole.subarray(0, length))
+        assert.deepEqual(plain((await load()).image.topics()), before, `cut to ${length} bytes`)
+      }
+      for (const at of [70, 200, whole.length - 10]) {
+        const flipped = Buffer.from(whole)
+        flipped[at]! ^= 1
+        disk.replaceFile(path, flipped)
+        assert.deepEqual(plain((await load()).image.topics()), before, `bit flipped at ${at}`)
+      }
+    })
+
+    it('two are kept, and with them the log that leads from the older one to the newer', async () => {
+      for (const count of [2, 4, 6]) {
+        await withTopics(count)
+        await close()
+        await load(async (metadata) => {
+          await metadata.begin()
+          await metadata.snapshot()
+        })
+      }
+      assert.equal(snapshots().length, 2)
+      const before = plain((await load()).image.topics())
+      disk.replaceFile(`${metadataFolder}/${snapshots()[1]}`, 'torn')
+      assert.deepEqual(plain((await load()).image.topics()), before)
+    })
+
+    it('let go of the segments that only older ones would need', async () => {
+      for (const count of [2, 4, 6]) {
+        await withTopics(count)
+        opened!.log.roll()
+        await close()
+        await takeSnapshot()
+      }
+      const [older] = snapshots()
+      const { endOffset } = parseSnapshotName(older!)!
+      const bases = disk
+        .list(metadataFolder)!
+        .map(({ name }) => name)
+        .filter((name) => name.endsWith('.log'))
+        .map((name) => Number(name.slice(0, 20)))
+      assert.ok(bases[0]! > 0 && bases[0]! <= endOffset, `${bases} for ${older}`)
+      const before = plain((await load()).image.topics())
+      disk.replaceFile(`${metadataFolder}/${snapshots()[1]}`, 'torn')
+      assert.deepEqual(plain((await load()).image.topics()), before)
+      disk.replaceFile(`${metadataFolder}/${snapshots()[0]}`, 'torn')
+      await assert.rejects(load(), { code: 'VARVE_CORRUPT' })
+    })
+
+    it('that the log does not reach take its place', async () => {
+      await withTopics(3)
+      await close()
+      const id = { endOffset: 5000, epoch: 9 }
+      const image = new MetadataImage()
+      image.applyBytes(
+        encodeMetadataRecord({ type: 'TopicRecord', version: 0, value: { name: 'kept', topicId: idOf('K') } }),
+        0,
+      )
+      const crc32c = (bytes: Uint8Array): number => disk.addon.crc32c(bytes, 0)
+      const facts = { id, lastTimestamp: startMs, nowMs: startMs }
+      const bytes = encodeSnapshot({ records: image.records(), control: [] }, facts, crc32c)
+      disk.replaceFile(`${metadataFolder}/00000000000000005000-0000000009.checkpoint`, bytes)
+      const metadata = await load((one) => one.begin())
+      assert.deepEqual(
+        [...metadata.image.topics()].map(({ name }) => name),
+        ['kept'],
+      )
+      assert.equal(metadata.leaderEpoch, 10)
+      assert.equal(metadata.nextOffset, 5001)
+    })
+
+    it('are written at a close when many records came, and not for a few', async () => {
+      await withTopics(1)
+      await close()
+      assert.deepEqual(snapshots(), [])
+      const controller = await open()
+      await controller.createTopic({ name: 'wide', partitions: 1000 })
+      await close()
+      assert.equal(snapshots().length, 1)
+    })
+
+    it('keep what only Kafka understands, and the voters of a quorum that can change', async () => {
+      await load(async (metadata) => {
+        await metadata.begin()
+        await metadata.append([
+          { type: 'FeatureLevelRecord', version: 0, value: { name: 'metadata.version', featureLevel: 30 } },
+          { type: 'RemoveAccessControlEntryRecord', version: 0, value: { id: idOf('X') } },
+          {
+            type: 'UserScramCredentialRecord',
+            version: 0,
+            value: {
+              name: 'alice',
+              mechanism: 1,
+              salt: Buffer.from('salt'),
+              storedKey: Buffer.from('stored'),
+              serverKey: Buffer.from('server'),
+              iterations: 4096,
+            },
+          },
+        ])
+        const before = [...metadata.image.records()]
+        await metadata.snapshot()
+        assert.equal(before.length, 2)
+      })
+      assert.equal([...(await load()).image.records()].length, 2)
+    })
+  })
+
+  describe('what another writer left', () => {
+    const append = async (records: MetadataRecordInput[]): Promise<void> => {
+      await load(async (metadata) => {
+        await metadata.begin()
+        await metadata.append(records)
+      })
+    }
+    const feature = (level: number): MetadataRecordInput => ({
+      type: 'FeatureLevelRecord',
+      version: 0,
+      value: { name: 'metadata.version', featureLevel: level },
+    })
+    const topic: MetadataRecordInput = { type: 'TopicRecord', version: 0, value: { name: 'half', topicId: idOf('H') } }
+
+    it('a transaction that its leader did not end has no effect, and is ended by the next term', async () => {
+      await append([feature(30), { type: 'BeginTransactionRecord', version: 0, value: {} }, topic])
+      const controller = await open()
+      assert.equal(controller.image.topic('half'), undefined)
+      assert.equal(controller.image.inTransaction, false)
+      await controller.createTopic({ name: 'whole' })
+      await close()
+      const { image } = await load()
+      assert.deepEqual(
+        [...image.topics()].map(({ name }) => name),
+        ['whole'],
+      )
+    })
+
+    it('the metadata of a newer Kafka is refused', async () => {
+      await append([feature(31)])
+      await assert.rejects(open(), { code: 'VARVE_FORMAT_TOO_NEW' })
+    })
+
+    it('the metadata of a cluster with other controllers is refused', async () => {
+      await append([feature(30)])
+      await assert.rejects(load(undefined, 2), { code: 'VARVE_UNSUPPORTED' })
+      disk.replaceFile(
+        `${metadataFolder}/quorum-state`,
+        '{"leaderId":1,"leaderEpoch":9,"currentVoters":[{"voterId":1},{"voterId":2}],"data_version":0}',
+      )
+      // The log is newer: what its last leader said counts.
+      await load()
+    })
+
+    it('records that do not fit are named, and nothing is written', async () => {
+      const partition = {
+        partitionId: 1,
+        topicId: idOf('H'),
+        replicas: [1],
+        isr: [1],
+        removingReplicas: [],
+        addingReplicas: [],
+      }
+      await append([
+        feature(30),
+        topic,
+        { type: 'PartitionRecord', version: 2, value: { ...partition, directories: [] } },
+      ])
+      await assert.rejects(load(), /topic "half" has no partition 0/)
+    })
+
+    it('a folder that Kafka has formatted and never started begins with its levels', async () => {
+      disk.makeFolder(folder)
+      const crc32c = (bytes: Uint8Array): number => disk.addon.crc32c(bytes, 0)
+      const facts = { id: { endOffset: 0, epoch: 0 }, lastTimestamp: 0, nowMs: startMs }
+      const records = [encodeMetadataRecord(feature(22))]
+      disk.replaceFile(`${folder}/bootstrap.checkpoint`, encodeSnapshot({ records, control: [] }, facts, crc32c))
+      const controller = await open()
+      assert.deepEqual([...controller.image.features], [['metadata.version', 22]])
+      await controller.createTopic({ name: 'orders' })
+    })
+
+    it('a record without a value is refused', async () => {
+      await append([feature(30)])
+      const { root, log } = openMetadataLog(folder, { disk, clock, newId })
+      const builder = new BatchBuilder()
+      builder.add({ value: null, timestamp: startMs })
+      log.append(builder)
+      await log.close()
+      root.close(true)
+      await assert.rejects(load(), { code: 'VARVE_CORRUPT' })
+    })
+  })
+})
