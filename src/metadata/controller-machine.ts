@@ -79,7 +79,7 @@ export interface ControllerSelf {
  */
 export const partitionsPerTopicMax = 10_000
 
-/** Partitions of a store: about 100 MB of heap, and half a second more of opening. */
+/** Partitions of a store: about 70 MB of heap for their image, and two seconds of opening. */
 export const partitionsMax = 200_000
 
 /** Producer ids that are given away at once, as with Kafka. */

@@ -97,7 +97,7 @@ export class MetadataLog {
    * @throws VARVE_CORRUPT for records that do not fit each other, and when records are gone that no snapshot holds;
    * VARVE_FORMAT_TOO_NEW, VARVE_UNSUPPORTED_VERSION for the metadata of a newer Kafka; VARVE_UNSUPPORTED for that of a
    * cluster of several nodes.
-   * Cost: about five microseconds for each record behind the snapshot and each partition in it.
+   * Cost: two to three microseconds for each record behind the snapshot and each partition in it.
    */
   static async load(parts: MetadataLogParts): Promise<MetadataLog> {
     const metadata = new MetadataLog(parts)

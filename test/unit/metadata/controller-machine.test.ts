@@ -1,8 +1,8 @@
 /**
- * Seen to fail with a topic's own id reused instead of the one that was drawn, with collisions looked for among topics
- * of the image only, with a limit that does not count a request's earlier topics, with settings of a request not checked,
- * with texts that stay as they are checked again, with the records of a refused topic written, with leader epochs left
- * as they are at a start, and with producer ids given out twice.
+ * Seen to fail with collisions looked for among topics of the image only, with the partitions or the records of a
+ * request's earlier topics not counted, without the limit of a topic, with the name of the metadata log let through,
+ * with settings of a request not checked, with texts that stay as they are checked again, with leader epochs left as
+ * they are at a start, with partitions taken over that are in sync elsewhere, and with producer ids given out twice.
  */
 import assert from 'node:assert/strict'
 import { VarveError } from '../../../src/errors.ts'

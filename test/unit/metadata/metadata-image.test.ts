@@ -1,7 +1,8 @@
 /**
- * Seen to fail with the settings of a removed topic kept, with the leader epoch of a change that names no leader raised,
- * with one that names the same leader not raised, with records of a transaction folded as they come, with the removal of
- * an access control entry ignored, with records of unknown types dropped, and with `fault` that looks at no topic.
+ * Seen to fail with the settings of a removed topic kept, with the leader epoch raised by a change that names no leader,
+ * with it not raised by one that names the same leader, with records of a transaction folded as they come, with the
+ * removal of an access control entry ignored, with records of unknown types dropped or not copied, with `fault` that
+ * looks at no partition, and with partitions written in version 2 from metadata.version 17 on.
  */
 import assert from 'node:assert/strict'
 import { VarveError } from '../../../src/errors.ts'

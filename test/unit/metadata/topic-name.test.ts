@@ -1,6 +1,7 @@
 /**
- * Fault row F35, hostile names. Seen to fail with `/` let into a name, with 250 characters let through, with `..` let
- * through, with the name of the metadata log let through, and with collisions of `.` and `_` not looked for.
+ * Fault row F35, hostile names. Seen to fail with `/` let into a name, with what lies behind 249 characters not looked
+ * at, with `..` let through, with values that turn into names let through, with the name of the metadata log let
+ * through, and with collisions of `.` and `_` not looked for.
  */
 import assert from 'node:assert/strict'
 import { dirname, resolve } from 'node:path'
