@@ -5,7 +5,6 @@ import { VarveError } from '../errors.ts'
 import type { Log } from '../log/log.ts'
 import { encodeMetadataRecord, type MetadataRecordInput } from '../protocol/metadata-log/metadata-records.ts'
 import { decodeQuorumRecord, encodeQuorumRecord } from '../protocol/quorum-log/quorum-records.ts'
-import { nilUuid } from '../protocol/schema/field.ts'
 import { BatchBuilder } from '../record/batch-builder.ts'
 import type { RecordBatch } from '../record/record-batch.ts'
 import type { LogSettings } from '../settings/log-settings.ts'
@@ -234,9 +233,9 @@ export class MetadataLog {
   async begin(): Promise<void> {
     const { clock, disk, log, nodeId } = this.#parts
     const epoch = Math.max(log.leaderEpoch, this.#lastEpoch, this.#quorumState()?.leaderEpoch ?? 0) + 1
-    const isDynamic = this.#kraftVersion > 0
-    const voters = [{ voterId: nodeId, voterDirectoryId: isDynamic ? this.#ownDirectoryId() : nilUuid }]
-    const value = { version: isDynamic ? 1 : 0, leaderId: nodeId, voters, grantingVoters: voters }
+    const voters = [{ voterId: nodeId }]
+    // Version 0 also where voters have directories: Kafka reads no other.
+    const value = { version: 0, leaderId: nodeId, voters, grantingVoters: voters }
     this.#builder.reset()
     this.#builder.add({ ...encodeQuorumRecord({ type: 'LeaderChange', value }), timestamp: clock.wallMs() })
     this.#appendBuilt(epoch, true)
@@ -248,12 +247,6 @@ export class MetadataLog {
     if (this.image.inTransaction) {
       await this.append([{ type: 'AbortTransactionRecord', version: 0, value: { reason: 'a new leader' } }])
     }
-  }
-
-  #ownDirectoryId(): string {
-    const voters = this.#control.find((record) => record.type === 'Voters')
-    const own = voters?.value.voters.find(({ voterId }) => voterId === this.#parts.nodeId)
-    return own?.voterDirectoryId ?? nilUuid
   }
 
   /**

@@ -44,6 +44,21 @@ function described(image: MetadataImage): Record<string, DescribedTopic> {
 const values = (records: readonly { 4: string | null }[]): string[] =>
   records.map((record) => Buffer.from(record[4] ?? '', 'base64').toString())
 
+/** Two snapshots, and no segment from before them. */
+async function leaveOnlySnapshots(folder: string): Promise<void> {
+  const disk = Disk.real()
+  for (let times = 0; times < 3; times++) {
+    const { root, log } = openMetadataLog(folder)
+    const parts = { disk, log, clock: systemClock, logger: silentLogger, codecs: compressionCodecs, nodeId: 1 }
+    const metadata = await MetadataLog.load(parts)
+    await metadata.begin()
+    log.roll()
+    await metadata.snapshot()
+    await metadata.close()
+    root.close(true)
+  }
+}
+
 describeWithKafka('the metadata of a data folder that varve and Kafka share', function () {
   this.timeout(120_000)
   let root = ''
@@ -197,17 +212,7 @@ describeWithKafka('the metadata of a data folder that varve and Kafka share', fu
   })
 
   it('Kafka starts from a snapshot of varve’s, with no log behind it that would say the same', async () => {
-    const disk = Disk.real()
-    for (let times = 0; times < 3; times++) {
-      const { root: logRoot, log } = openMetadataLog(broker.data)
-      const parts = { disk, log, clock: systemClock, logger: silentLogger, codecs: compressionCodecs, nodeId: 1 }
-      const metadata = await MetadataLog.load(parts)
-      await metadata.begin()
-      log.roll()
-      await metadata.snapshot()
-      await metadata.close()
-      logRoot.close(true)
-    }
+    await leaveOnlySnapshots(broker.data)
     const names = readdirSync(join(broker.data, metadataFolderName))
     assert.equal(names.filter((name) => parseSnapshotName(name) !== undefined).length, 2)
     assert.ok(!names.includes('00000000000000000000.log'), `${names}`)
@@ -220,5 +225,40 @@ describeWithKafka('the metadata of a data folder that varve and Kafka share', fu
     checkVarve(topics)
     await close()
     assert.ok(existsSync(join(broker.data, 'last-0')))
+  })
+})
+
+describeWithKafka('the metadata of a quorum whose voters stand in the metadata', function () {
+  this.timeout(120_000)
+  let root = ''
+  let broker: KafkaBroker
+  let store: VarveStore | undefined
+
+  before(async () => {
+    root = mkdtempSync(join(tmpdir(), 'varve-metadata-'))
+    broker = await KafkaBroker.format(join(root, 'kafka'), { votersInMetadata: true })
+  })
+  after(async () => {
+    await store?.close().catch(() => {})
+    await broker?.kill()
+    if (root !== '') rmSync(root, { recursive: true, force: true })
+  })
+
+  it('varve begins what Kafka has formatted, and they go on in turns, from a snapshot too', async () => {
+    store = await VarveStore.open(broker.data, clusterId)
+    await store.controller.createTopic({ name: 'ours', partitions: 2 })
+    await store.close()
+    await broker.start()
+    await kafkaPeer.createTopic({ server: broker.server, topic: 'theirs' })
+    const topics = await kafkaPeer.describeTopics(broker.server)
+    assert.deepEqual(Object.keys(topics).sort(), ['ours', 'theirs'])
+    await broker.stop()
+    await leaveOnlySnapshots(broker.data)
+    store = await VarveStore.open(broker.data, clusterId)
+    assert.deepEqual(described(store.controller.image), topics)
+    await store.close()
+    await broker.start()
+    assert.deepEqual(await kafkaPeer.describeTopics(broker.server), topics)
+    await broker.stop()
   })
 })

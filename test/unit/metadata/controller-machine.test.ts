@@ -14,7 +14,7 @@ import {
   partitionsPerTopicMax,
 } from '../../../src/metadata/controller-machine.ts'
 import { MetadataImage } from '../../../src/metadata/metadata-image.ts'
-import type { ConfigChange } from '../../../src/metadata/topic-configs.ts'
+import { applicableConfigs, type ConfigChange } from '../../../src/metadata/topic-configs.ts'
 import { encodeMetadataRecord } from '../../../src/protocol/metadata-log/metadata-records.ts'
 import { type Command, describeScript, type Machine } from '../script.ts'
 import { idOf, recordText } from './record-text.ts'
@@ -285,5 +285,18 @@ describe('limits of topics', () => {
     controlled.fold({ records: [{ type: 'ProducerIdsRecord', version: 0, value }], result: undefined })
     assert.equal(controlled.fold(controlled.machine.allocateProducerIds()).firstProducerId, nextProducerId)
     assert.throws(() => controlled.machine.allocateProducerIds(), { code: 'VARVE_POLICY_VIOLATION' })
+  })
+})
+
+describe('settings of a topic that a Kafka has set', () => {
+  it('are left out where nothing here acts on them', () => {
+    const configs = new Map([
+      ['retention.ms', '1000'],
+      ['min.insync.replicas', '1'],
+      ['compression.type', 'uncompressed'],
+      ['segment.bytes', '17'],
+      ['cleanup.policy', 'compact'],
+    ])
+    assert.deepEqual(applicableConfigs(configs), { 'retention.ms': '1000', 'cleanup.policy': 'compact' })
   })
 })
