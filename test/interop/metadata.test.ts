@@ -2,8 +2,8 @@
  * The metadata of one data folder changes hands between varve and a real Kafka: each finds the topics that the other has
  * made, with their ids, partitions and settings, and the records in them. The tests are steps of one story.
  *
- * Seen to fail with the feature levels left out of a new log, with topics under ids other than in their folders, with a
- * term of the quorum that begins with the epoch of the last one, and with snapshots whose footer is left out.
+ * Seen to fail with the feature levels left out of a new log, with the removal of a topic not written, with snapshots
+ * whose footer or whose voters are left out, and with a LeaderChange in version 1.
  */
 import assert from 'node:assert/strict'
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'

@@ -4,7 +4,7 @@
  * records that a snapshot holds folded again from the log, with an open transaction left open, with the voters of a
  * cluster or a newer metadata.version ignored, with one snapshot kept instead of two, with the log between them removed
  * or never removed, with a log left behind its snapshot, with requests decided side by side, with a close that does not
- * wait for them or does not fence, with `validateOnly` ignored, and with what formatting left ignored.
+ * wait for them or does not fence, with a topic of 10,000 partitions in two batches, with no snapshot as bytes come, with `validateOnly` ignored, and with what formatting left ignored.
  */
 import assert from 'node:assert/strict'
 import { BatchBuilder } from '../../../src/doors/record.ts'
@@ -264,6 +264,44 @@ describe('the metadata log of a store', () => {
     })
   })
 
+  describe('after a flush that failed', () => {
+    it('nothing is in the image that may not be on disk, and nothing more is decided until the next open', async () => {
+      const native = addon()
+      const faulty = native.kernelFaulty(disk.kernel)
+      const controller = await open(new Disk(native, faulty))
+      await controller.createTopic({ name: 'before' })
+      assert.equal(native.kernelArm(faulty, 1, 'EIO', 'fdatasync,fsync,msync', false), 0)
+      const answers = await Promise.allSettled(['a', 'b'].map((name) => controller.createTopic({ name })))
+      assert.deepEqual(
+        answers.map((one) => one.status === 'rejected' && (one.reason as VarveError).code),
+        ['VARVE_FAILED', 'VARVE_FAILED'],
+      )
+      assert.deepEqual(
+        [...controller.image.topics()].map(({ name }) => name),
+        ['before'],
+      )
+      await assert.rejects(close(), { code: 'VARVE_FAILED' })
+      await open()
+      assert.ok(opened!.controller.image.topic('before') !== undefined)
+      assert.equal(opened!.controller.image.topic('b'), undefined)
+      native.kernelClose(faulty)
+    })
+
+    it('a full disk refuses a request, and the next one is served once there is room', async () => {
+      const controller = await open()
+      await controller.createTopic({ name: 'before' })
+      assert.equal(addon().kernelCapacity(disk.kernel, 4096), 0)
+      const wide = { name: 'wide', partitions: 10_000 }
+      await assert.rejects(controller.createTopic(wide), { code: 'VARVE_NO_SPACE', retriable: true })
+      assert.equal(controller.image.topic('wide'), undefined)
+      assert.equal(addon().kernelCapacity(disk.kernel, 1 << 30), 0)
+      const { logEndOffset } = opened!.log
+      await controller.createTopic(wide)
+      assert.equal(controller.image.partitionCount, 10_001)
+      assert.equal(opened!.log.read(logEndOffset, { maxBytes: 10_000_000 }).batchCount, 1, 'a topic is one batch')
+    })
+  })
+
   describe('snapshots', () => {
     const withTopics = async (count: number): Promise<void> => {
       const controller = await open()
@@ -397,6 +435,22 @@ describe('the metadata log of a store', () => {
       )
       assert.equal(metadata.leaderEpoch, 10)
       assert.equal(metadata.nextOffset, 5001)
+    })
+
+    it('are written as bytes come, and older ones and their segments go', async () => {
+      opened = await OpenedMetadata.open(folder, { disk, clock, newId, snapshotBytes: 3000 })
+      const { controller } = opened
+      for (let i = 0; i < 40; i++) {
+        await controller.createTopic({ name: `t${i}`, partitions: 10 })
+        clock.advance(60_001)
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+      const before = withoutEpochs(controller.image.topics())
+      assert.ok(opened.log.logStartOffset > 0)
+      await close()
+      assert.equal(snapshots().length, 2)
+      const metadata = await load()
+      assert.deepEqual(withoutEpochs(metadata.image.topics()), before)
     })
 
     it('are written at a close when many records came, and not for a few', async () => {

@@ -22,6 +22,7 @@ export interface OpenMetadataOptions {
   readonly logger?: Logger
   readonly clusterId?: string
   readonly newId?: () => string
+  readonly snapshotBytes?: number
 }
 
 export const randomId = (): string => randomBytes(16).toString('base64url')
@@ -81,6 +82,7 @@ export class OpenedMetadata {
         endPoints: [],
         defaultPartitions: 1,
         newId,
+        snapshotBytes: options.snapshotBytes,
       })
       return new OpenedMetadata(root, log, controller)
     } catch (failure) {
@@ -91,7 +93,12 @@ export class OpenedMetadata {
   }
 
   async close(): Promise<void> {
-    await this.controller.close()
-    this.root.close(true)
+    let clean = false
+    try {
+      await this.controller.close()
+      clean = true
+    } finally {
+      this.root.close(clean)
+    }
   }
 }
