@@ -1,15 +1,18 @@
 /**
  * The metadata that Kafka wrote gives the image that Kafka has: folded from the log and from the snapshot of its end.
- * Seen to fail with partition changes ignored, with removed topics kept, with dropped settings kept, and with the
- * producer ids left out of snapshots.
+ * Seen to fail with partition changes ignored, with removed topics kept, with dropped settings kept, with the producer
+ * ids left out of snapshots, and with a start that takes no partition over that nobody leads.
  */
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { crc32c } from '../../src/base/crc32c.ts'
 import { readBatches } from '../../src/doors/record.ts'
 import { MetadataImage } from '../../src/metadata/metadata-image.ts'
 import { decodeSnapshot, encodeSnapshot, parseSnapshotName, snapshotName } from '../../src/metadata/snapshot-file.ts'
 import { decodeMetadataRecord, type MetadataRecord } from '../../src/protocol/metadata-log/metadata-records.ts'
+import { encodeMetaProperties } from '../../src/storage/meta-properties.ts'
+import { temporaryFolder } from '../conformance/temporary-folder.ts'
+import { metadataFolderName, OpenedMetadata } from '../unit/metadata/opened-metadata.ts'
 import { goldenMetadataPath } from './golden-folders.ts'
 
 const logFile = '__cluster_metadata-0/00000000000000000000.log'
@@ -48,6 +51,8 @@ const text = (record: unknown): string =>
   JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? String(value) : value))
 
 describe('the metadata that Kafka wrote', () => {
+  const root = temporaryFolder()
+
   it('its topics are those that it had', () => {
     for (const image of [imageOfLog(), imageOfSnapshot('__cluster_metadata-0', snapshotFile)]) {
       const topics = [...image.topics()].map(
@@ -123,4 +128,36 @@ describe('the metadata that Kafka wrote', () => {
       'transaction.version',
     ])
   })
+
+  for (const [title, withSnapshot] of [
+    ['its log', false],
+    ['its snapshot', true],
+  ] as const) {
+    it(`is gone on with, from ${title}: a term above Kafka’s two, this broker in front of every partition`, async () => {
+      const folder = `${root()}/data`
+      mkdirSync(`${folder}/${metadataFolderName}`, { recursive: true })
+      const directoryId = 'ykEtatkyzxs4OgJ50OvbFA'
+      const properties = { nodeId: 1, clusterId: 'varveTestCluster_00001', directoryId }
+      writeFileSync(`${folder}/meta.properties`, encodeMetaProperties(properties, 0))
+      copyFileSync(goldenMetadataPath(logFile), `${folder}/${logFile}`)
+      if (withSnapshot) {
+        const path = `${metadataFolderName}/${snapshotFile}`
+        copyFileSync(goldenMetadataPath(path), `${folder}/${path}`)
+      }
+      for (const [epoch, leaderEpoch] of [
+        [3, 4],
+        [4, 5],
+      ]) {
+        const opened = await OpenedMetadata.open(folder)
+        const { image, brokerEpoch } = opened.controller
+        assert.equal(opened.log.leaderEpoch, epoch)
+        const [partition] = image.topic('orders')!.partitions
+        assert.deepEqual([partition!.leader, partition!.leaderEpoch, partition!.isr], [1, leaderEpoch, [1]])
+        assert.deepEqual(partition!.eligibleLeaderReplicas, [])
+        assert.equal(image.broker(1)!.brokerEpoch, brokerEpoch)
+        assert.equal(image.topicCount, 5)
+        await opened.close()
+      }
+    })
+  }
 })
