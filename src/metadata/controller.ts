@@ -102,7 +102,7 @@ export class Controller {
     return answerOf(await this.createTopics([topic], options))
   }
 
-  /** Each target's answer by itself: the topic as it was. Refusals as `ControllerMachine.deleteTopics`. */
+  /** Each target's answer by itself: the topic, with its partitions as they were. Refusals as `ControllerMachine.deleteTopics`. */
   deleteTopics(targets: readonly TopicTarget[]): Promise<Outcome<TopicImage>[]> {
     return this.#decide(() => this.#machine.deleteTopics(targets))
   }
