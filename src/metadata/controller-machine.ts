@@ -109,9 +109,9 @@ export class ControllerMachine {
     const result = topics.map((topic) =>
       outcomeOf(() => {
         const { created, records: its } = this.#createTopic(topic, names)
-        partitionCount += created.partitionCount
-        checkStoreLimit(partitionCount)
+        checkStoreLimit(partitionCount + created.partitionCount)
         if (records.length > 0) checkDecisionSize(records.length + its.length)
+        partitionCount += created.partitionCount
         names.set(topic.name, topic.name)
         names.set(sameKey(topic.name), topic.name)
         records.push(...its)

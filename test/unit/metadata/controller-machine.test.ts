@@ -267,6 +267,20 @@ describe('limits of topics', () => {
     }
   })
 
+  it('partitions of the store: a topic that does not fit takes no room from the next', () => {
+    const controlled = new Controlled()
+    Object.defineProperty(controlled.image, 'partitionCount', { value: partitionsMax - 5 })
+    const { result } = controlled.machine.createTopics([
+      { name: 'a', topicId: idOf('A'), partitions: 6 },
+      { name: 'b', topicId: idOf('B'), partitions: 3 },
+      { name: 'c', topicId: idOf('C'), partitions: 3 },
+    ])
+    assert.deepEqual(
+      result.map((one) => (one instanceof VarveError ? one.code : one.name)),
+      ['VARVE_POLICY_VIOLATION', 'b', 'VARVE_POLICY_VIOLATION'],
+    )
+  })
+
   it('records of a request: topics that do not fit beside the others are refused by themselves', () => {
     const { machine } = new Controlled()
     const { records, result } = machine.createTopics([
