@@ -24,7 +24,7 @@ export interface ControllerParts extends MetadataLogParts {
   readonly endPoints: readonly RegisteredEndPoint[]
   /** Of topics that do not say. */
   readonly defaultPartitions: number
-  /** 16 random bytes as 22 characters base64url, never twice the same, and none that Kafka keeps for itself. */
+  /** 16 random bytes as 22 characters base64url; none that begins with `-`, which command lines take for an option. */
   readonly newId: () => string
 }
 
@@ -102,7 +102,7 @@ export class Controller {
     return answerOf(await this.createTopics([topic], options))
   }
 
-  /** Each target's answer by itself: the topic as it was. Refusals as `ControllerMachine.deleteTopics`. */
+  /** Each target's answer by itself: the topic, with its partitions as they were. Refusals as `ControllerMachine.deleteTopics`. */
   deleteTopics(targets: readonly TopicTarget[]): Promise<Outcome<TopicImage>[]> {
     return this.#decide(() => this.#machine.deleteTopics(targets))
   }

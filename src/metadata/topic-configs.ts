@@ -91,6 +91,23 @@ export function configDifference(before: Configs, after: Configs): [name: string
   return names.filter((name) => before.get(name) !== after.get(name)).map((name) => [name, after.get(name) ?? null])
 }
 
+/**
+ * Of a topic's settings those that can be acted on here, for `parseLogSettingTexts`: a Kafka may have set others, or
+ * values that have no effect here, and the topic must open all the same.
+ */
+export function applicableConfigs(configs: Configs): Record<string, string> {
+  const applicable: Record<string, string> = {}
+  for (const [name, value] of configs) {
+    try {
+      checkText(name, value)
+      applicable[name] = value
+    } catch (failure) {
+      if (!(failure instanceof VarveError)) throw failure
+    }
+  }
+  return applicable
+}
+
 function checkText(option: string, value: string): void {
   if (typeof value !== 'string') {
     throw new VarveError('VARVE_INVALID_CONFIG', `Setting "${option}" must be given as a text.`, {

@@ -19,6 +19,9 @@ export class KafkaBroker {
   readonly #root: string
   #child: ChildProcess | undefined
   #port = 0
+  /** The voters of its quorum stand in the metadata, with their ports: those stay then. Else in its properties. */
+  #votersInMetadata = false
+  #ports: number[] | undefined
   #output = ''
 
   private constructor(root: string) {
@@ -27,13 +30,21 @@ export class KafkaBroker {
   }
 
   /** Makes a data folder in `root`; nothing runs yet. */
-  static async format(root: string): Promise<KafkaBroker> {
+  static async format(root: string, { votersInMetadata = false } = {}): Promise<KafkaBroker> {
     const broker = new KafkaBroker(root)
+    broker.#votersInMetadata = votersInMetadata
     mkdirSync(root, { recursive: true })
     await broker.#writeProperties()
     const args = ['-cp', await kafkaClassPath(), 'kafka.tools.StorageTool', 'format', '-t', clusterId]
+    if (votersInMetadata) args.push('--standalone')
     await promisify(execFile)('java', [...javaSwitches, ...args, '-c', broker.#properties], { timeout: startLimitMs })
     return broker
+  }
+
+  /** For a data folder in `root` that somebody else made; nothing runs yet. */
+  static over(root: string): KafkaBroker {
+    mkdirSync(root, { recursive: true })
+    return new KafkaBroker(root)
   }
 
   /** Where clients connect, while it runs. */
@@ -106,15 +117,22 @@ export class KafkaBroker {
   }
 
   async #writeProperties(): Promise<void> {
-    const [port, controllerPort] = await freePorts(2)
+    if (!this.#votersInMetadata || this.#ports === undefined) this.#ports = await freePorts(2)
+    const [port, controllerPort] = this.#ports
     this.#port = port!
+    const listeners = `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`
     const properties = {
       'node.id': 1,
       'process.roles': 'broker,controller',
-      'controller.quorum.voters': `1@127.0.0.1:${controllerPort}`,
+      ...(this.#votersInMetadata
+        ? {
+            'controller.quorum.bootstrap.servers': `127.0.0.1:${controllerPort}`,
+            'advertised.listeners': listeners,
+          }
+        : { 'controller.quorum.voters': `1@127.0.0.1:${controllerPort}` }),
       'controller.listener.names': 'CONTROLLER',
       'inter.broker.listener.name': 'PLAINTEXT',
-      listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}`,
+      listeners,
       'log.dirs': this.data,
       // The records of the tests are old, and must not go meanwhile.
       'log.retention.ms': -1,

@@ -39,10 +39,19 @@ export interface ProduceOptions {
   readonly transaction?: 'commit' | 'abort'
 }
 
-/** A topic of one partition on a server. */
+/** A partition of a topic on a server. */
 export interface TopicAt {
   readonly server: string
   readonly topic: string
+  /** Default 0. */
+  readonly partition?: number
+}
+
+export interface DescribedTopic {
+  readonly topicId: string
+  readonly partitions: readonly { readonly leader: number; readonly isr: readonly number[] }[]
+  /** What was set for the topic. */
+  readonly configs: Readonly<Record<string, string>>
 }
 
 export interface KeyPartitions {
@@ -61,8 +70,20 @@ class KafkaPeer {
     return ((await this.#ask({ do: 'dump', args })) as { output: string }).output
   }
 
-  async createTopic(at: TopicAt, config: Readonly<Record<string, string>> = {}): Promise<string> {
-    return ((await this.#ask({ do: 'createTopic', ...at, config })) as { topicId: string }).topicId
+  /** @returns the topic's id. */
+  async createTopic(at: TopicAt, config: Readonly<Record<string, string>> = {}, partitions = 1): Promise<string> {
+    return ((await this.#ask({ do: 'createTopic', ...at, config, partitions })) as { topicId: string }).topicId
+  }
+
+  /** Topics by name, without those that Kafka keeps for itself. */
+  async describeTopics(server: string): Promise<Readonly<Record<string, DescribedTopic>>> {
+    const answer = await this.#ask({ do: 'describeTopics', server })
+    return (answer as { topics: Record<string, DescribedTopic> }).topics
+  }
+
+  /** null drops a setting. */
+  async alterConfigs(at: TopicAt, config: Readonly<Record<string, string | null>>): Promise<void> {
+    await this.#ask({ do: 'alterConfigs', ...at, config })
   }
 
   async deleteTopic(at: TopicAt): Promise<void> {

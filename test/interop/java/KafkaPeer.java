@@ -16,8 +16,11 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.concurrent.Future;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.AlterConfigOp;
+import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.RecordsToDelete;
+import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
 import org.apache.kafka.clients.consumer.OffsetAndTimestamp;
@@ -26,6 +29,7 @@ import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
 import org.apache.kafka.clients.producer.internals.BuiltInPartitioner;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.internals.RecordHeader;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
@@ -65,6 +69,8 @@ public final class KafkaPeer {
       case "dump" -> dump(ask, answer);
       case "createTopic" -> createTopic(ask, answer);
       case "deleteTopic" -> deleteTopic(ask);
+      case "describeTopics" -> describeTopics(ask, answer);
+      case "alterConfigs" -> alterConfigs(ask);
       case "deleteRecords" -> deleteRecords(ask);
       case "consume" -> consume(ask, answer);
       case "offsetForTimestamp" -> offsetForTimestamp(ask, answer);
@@ -112,7 +118,7 @@ public final class KafkaPeer {
     Map<String, String> config = new HashMap<>();
     if (ask.has("config")) ask.get("config").fields().forEachRemaining(e -> config.put(e.getKey(), e.getValue().asText()));
     try (Admin admin = Admin.create(common(ask))) {
-      NewTopic topic = new NewTopic(ask.get("topic").asText(), 1, (short) 1).configs(config);
+      NewTopic topic = new NewTopic(ask.get("topic").asText(), ask.path("partitions").asInt(1), (short) 1).configs(config);
       var created = admin.createTopics(List.of(topic));
       created.all().get();
       answer.put("topicId", created.topicId(topic.name()).get().toString());
@@ -125,13 +131,49 @@ public final class KafkaPeer {
     }
   }
 
+  /** All topics that are not internal: id, partitions with their leaders and in-sync replicas, and what was set for them. */
+  private static void describeTopics(JsonNode ask, ObjectNode answer) throws Exception {
+    ObjectNode topics = answer.putObject("topics");
+    try (Admin admin = Admin.create(common(ask))) {
+      var described = admin.describeTopics(admin.listTopics().names().get()).allTopicNames().get();
+      for (TopicDescription topic : described.values()) {
+        ObjectNode one = topics.putObject(topic.name());
+        one.put("topicId", topic.topicId().toString());
+        ArrayNode partitions = one.putArray("partitions");
+        for (var partition : topic.partitions()) {
+          ObjectNode shape = partitions.addObject();
+          shape.put("leader", partition.leader() == null ? -1 : partition.leader().id());
+          ArrayNode isr = shape.putArray("isr");
+          partition.isr().forEach(node -> isr.add(node.id()));
+        }
+        ObjectNode configs = one.putObject("configs");
+        var resource = new ConfigResource(ConfigResource.Type.TOPIC, topic.name());
+        for (ConfigEntry entry : admin.describeConfigs(List.of(resource)).all().get().get(resource).entries()) {
+          if (entry.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG) configs.put(entry.name(), entry.value());
+        }
+      }
+    }
+  }
+
+  /** Sets "config" for "topic"; null drops a setting. */
+  private static void alterConfigs(JsonNode ask) throws Exception {
+    List<AlterConfigOp> changes = new ArrayList<>();
+    ask.get("config").fields().forEachRemaining(e -> changes.add(new AlterConfigOp(
+        new ConfigEntry(e.getKey(), e.getValue().isNull() ? null : e.getValue().asText()),
+        e.getValue().isNull() ? AlterConfigOp.OpType.DELETE : AlterConfigOp.OpType.SET)));
+    try (Admin admin = Admin.create(common(ask))) {
+      var resource = new ConfigResource(ConfigResource.Type.TOPIC, ask.get("topic").asText());
+      admin.incrementalAlterConfigs(Map.of(resource, changes)).all().get();
+    }
+  }
+
   private static void deleteRecords(JsonNode ask) throws Exception {
     try (Admin admin = Admin.create(common(ask))) {
       admin.deleteRecords(Map.of(partition(ask), RecordsToDelete.beforeOffset(ask.get("before").asLong()))).all().get();
     }
   }
 
-  /** Reads partition 0 of "topic" from its start to the end that its isolation level sees. */
+  /** Reads "partition" (0) of "topic" from its start to the end that its isolation level sees. */
   private static void consume(JsonNode ask, ObjectNode answer) throws Exception {
     TopicPartition partition = partition(ask);
     ArrayNode records = answer.putArray("records");
@@ -173,7 +215,7 @@ public final class KafkaPeer {
   }
 
   /**
-   * Sends "records" ([timestamp, key, value, headers]) to partition 0 of "topic", with the producer settings "config".
+   * Sends "records" ([timestamp, key, value, headers]) to "partition" (0) of "topic", with the producer settings "config".
    * With a "transaction" (commit or abort) they are one.
    */
   private static void produce(JsonNode ask, ObjectNode answer) throws Exception {
@@ -193,7 +235,7 @@ public final class KafkaPeer {
         List<Header> headers = new ArrayList<>();
         for (JsonNode header : record.get(3)) headers.add(new RecordHeader(header.get(0).asText(), bytes(header.get(1))));
         sent.add(producer.send(new ProducerRecord<>(
-            ask.get("topic").asText(), 0, record.get(0).asLong(), bytes(record.get(1)), bytes(record.get(2)), headers)));
+            ask.get("topic").asText(), ask.path("partition").asInt(0), record.get(0).asLong(), bytes(record.get(1)), bytes(record.get(2)), headers)));
       }
       producer.flush();
       for (Future<RecordMetadata> ack : sent) offsets.add(ack.get().offset());
@@ -222,7 +264,7 @@ public final class KafkaPeer {
   }
 
   private static TopicPartition partition(JsonNode ask) {
-    return new TopicPartition(ask.get("topic").asText(), 0);
+    return new TopicPartition(ask.get("topic").asText(), ask.path("partition").asInt(0));
   }
 
   private static String text(byte[] bytes) {
