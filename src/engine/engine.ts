@@ -2,6 +2,7 @@ import type { Clock } from '../env/clock.ts'
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
 import type { Durability } from '../log/log.ts'
+import { applicableConfigs } from '../metadata/topic-configs.ts'
 import type { Partition } from '../partition/partition.ts'
 import type { LogSettings } from '../settings/log-settings.ts'
 import { parseLogSettingTexts } from '../settings/parse-log-settings.ts'
@@ -108,7 +109,7 @@ export class Engine {
   settingsOf(topic: TopicFacts): LogSettings {
     let settings = this.#settings.get(topic.topicId)
     if (settings === undefined) {
-      settings = parseLogSettingTexts(Object.fromEntries(topic.configs), this.#parts.defaults)
+      settings = parseLogSettingTexts(applicableConfigs(topic.configs), this.#parts.defaults)
       this.#settings.set(topic.topicId, settings)
     }
     return settings

@@ -56,7 +56,7 @@ export class LogRoot {
   #kafkaFilesWritten = new Map<string, number>()
   readonly #kafkaLayout: boolean
   /** Content of Kafka's sign of a clean close, to put it back when we close cleanly; null when there was none. */
-  readonly #cleanShutdown: Uint8Array | null
+  #cleanShutdown: Uint8Array | null
   #file: CheckpointFile | undefined
   #lastWrite: Promise<void> = Promise.resolve()
   /** Not begun yet: whoever asks now shares it. */
@@ -164,13 +164,23 @@ export class LogRoot {
     this.#file = plan.file
   }
 
-  /** Gives the root back. `clean`: every log was flushed and its checkpoint written. */
-  close(clean: boolean): void {
+  /** The data folder was made just now: no log of it can be in need of a recovery. */
+  markNew(): void {
+    this.#cleanShutdown ??= new Uint8Array(0)
+  }
+
+  /**
+   * Gives the root back. `clean`: every log that was open was flushed and its checkpoint written. A Kafka is told so only
+   * if the logs that were not opened are clean too: if the folder was when it was opened.
+   * @param brokerEpoch By which Kafka knows its own last close; of the broker that closes.
+   */
+  close(clean: boolean, brokerEpoch?: number): void {
     if (this.#closed) return
     this.#closed = true
     try {
       if (clean && this.#cleanShutdown !== null) {
-        this.disk.replaceFile(`${this.folder}/${cleanShutdownName}`, this.#cleanShutdown)
+        const sign = brokerEpoch === undefined ? this.#cleanShutdown : `{"version":0,"brokerEpoch":${brokerEpoch}}`
+        this.disk.replaceFile(`${this.folder}/${cleanShutdownName}`, sign)
       }
     } finally {
       this.tails.close()

@@ -75,9 +75,10 @@ export async function open(folder: string, options: OpenStoreOptions = {}): Prom
   const backend = backendOf((how as StoreOpenOptions).backend)
   const disk = (how as StoreOpenOptions).disk ?? Disk.real()
   const path = disk.simulated ? folder : resolve(folder)
-  prepareFolder(disk, path)
+  const isNew = prepareFolder(disk, path)
   const root = LogRoot.open(disk, { folder: path, root: path, logName: metadataTopic }, holderText(), logger)
   try {
+    if (isNew) root.markNew()
     const node = nodeOf(disk, path, clock)
     const metadataFolder = preparePartitionFolder(root, { topic: metadataTopic, topicId: metadataTopicId, index: 0 })
     let metadataClean = false
@@ -139,7 +140,7 @@ export async function open(folder: string, options: OpenStoreOptions = {}): Prom
         random: Math.random,
       },
       settings: given as LogSettingOptions,
-      release: (clean) => root.close(clean && metadataClean),
+      release: (clean) => root.close(clean && metadataClean, controller.brokerEpoch),
     })
   } catch (failure) {
     root.close(false)
@@ -147,22 +148,23 @@ export async function open(folder: string, options: OpenStoreOptions = {}): Prom
   }
 }
 
-function prepareFolder(disk: Disk, path: string): void {
+/** @returns whether there is no store in it yet. */
+function prepareFolder(disk: Disk, path: string): boolean {
   const known = disk.stat(path)
   if (known === null) {
     disk.makeFolder(path)
-    return
+    return true
   }
   if (!known.folder) {
     throw new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
       details: { path },
     })
   }
-  if (disk.stat(`${path}/${metaPropertiesName}`) !== null) return
+  if (disk.stat(`${path}/${metaPropertiesName}`) !== null) return false
   // What a killed process may have left of a store that it was just making.
   const ownNames = ['.lock', 'varve-tails', `${metaPropertiesName}.tmp`]
   const stranger = (disk.list(path) ?? []).find(({ name }) => !ownNames.includes(name))
-  if (stranger === undefined) return
+  if (stranger === undefined) return true
   throw new VarveError(
     'VARVE_FOREIGN_FOLDER',
     `${path} holds files (such as ${stranger.name}), but no store. Nothing was changed. Name an empty folder, or one that does not exist yet.`,

@@ -5,7 +5,7 @@
  * deleted topic's checkpoint kept, with settings that are not told to open logs, and with `expectedOffset` ignored.
  */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type OpenStoreOptions, open, type Store } from '../../src/index.ts'
 import { temporaryFolder } from './temporary-folder.ts'
@@ -163,6 +163,25 @@ describe('a store', () => {
     assert.equal(file('replication-offset-checkpoint'), '0\n1\norders 0 2\n')
     const { topicId } = (await openStore()).describeTopic('orders')
     assert.equal(file('orders-0/partition.metadata'), `version: 0\ntopic_id: ${topicId}`)
+  })
+
+  it('leaves Kafka its sign of a clean close, unless some log may be in need of a recovery', async () => {
+    const sign = join(folder(), '.kafka_cleanshutdown')
+    const first = await openStore()
+    assert.equal(existsSync(sign), false)
+    await first.createTopic('orders')
+    await first.close()
+    assert.match(readFileSync(sign, 'utf8'), /^\{"version":0,"brokerEpoch":\d+\}$/)
+    const second = await openStore()
+    assert.equal(existsSync(sign), false, 'a crash from here on must look like one')
+    await second.close()
+    assert.equal(existsSync(sign), true)
+    // As after a kill: what was not opened since may have any end.
+    rmSync(sign)
+    const third = await openStore()
+    await third.send('orders', { value: 'a' })
+    await third.close()
+    assert.equal(existsSync(sign), false)
   })
 
   it('follows what is sent, and ends its loops when it is closed', async () => {
