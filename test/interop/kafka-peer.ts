@@ -81,6 +81,16 @@ class KafkaPeer {
     return (answer as { topics: Record<string, DescribedTopic> }).topics
   }
 
+  /** What a group has committed, by `topic-partition`. */
+  async groupOffsets(server: string, group: string): Promise<Readonly<Record<string, number>>> {
+    return ((await this.#ask({ do: 'groupOffsets', server, group })) as { offsets: Record<string, number> }).offsets
+  }
+
+  /** A member of a group that reads so many records, commits them and leaves; answers `topic-partition@offset`s. */
+  async consumeInGroup(at: TopicAt, group: string, count: number): Promise<readonly string[]> {
+    return ((await this.#ask({ do: 'consumeInGroup', ...at, group, count })) as { records: string[] }).records
+  }
+
   /** null drops a setting. */
   async alterConfigs(at: TopicAt, config: Readonly<Record<string, string | null>>): Promise<void> {
     await this.#ask({ do: 'alterConfigs', ...at, config })

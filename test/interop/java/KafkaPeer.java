@@ -71,6 +71,8 @@ public final class KafkaPeer {
       case "deleteTopic" -> deleteTopic(ask);
       case "describeTopics" -> describeTopics(ask, answer);
       case "alterConfigs" -> alterConfigs(ask);
+      case "groupOffsets" -> groupOffsets(ask, answer);
+      case "consumeInGroup" -> consumeInGroup(ask, answer);
       case "deleteRecords" -> deleteRecords(ask);
       case "consume" -> consume(ask, answer);
       case "offsetForTimestamp" -> offsetForTimestamp(ask, answer);
@@ -152,6 +154,37 @@ public final class KafkaPeer {
           if (entry.source() == ConfigEntry.ConfigSource.DYNAMIC_TOPIC_CONFIG) configs.put(entry.name(), entry.value());
         }
       }
+    }
+  }
+
+  /** What "group" has committed, by "topic-partition". */
+  private static void groupOffsets(JsonNode ask, ObjectNode answer) throws Exception {
+    ObjectNode offsets = answer.putObject("offsets");
+    try (Admin admin = Admin.create(common(ask))) {
+      String group = ask.get("group").asText();
+      admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get()
+          .forEach((partition, offset) -> offsets.put(partition.toString(), offset.offset()));
+    }
+  }
+
+  /** Joins "group", reads "count" records of "topic", commits them and leaves. */
+  private static void consumeInGroup(JsonNode ask, ObjectNode answer) throws Exception {
+    Properties config = common(ask);
+    config.put("group.id", ask.get("group").asText());
+    config.put("enable.auto.commit", "false");
+    config.put("auto.offset.reset", "earliest");
+    int wanted = ask.get("count").asInt();
+    ArrayNode records = answer.putArray("records");
+    var bytes = new ByteArrayDeserializer();
+    try (var consumer = new KafkaConsumer<>(config, bytes, bytes)) {
+      consumer.subscribe(List.of(ask.get("topic").asText()));
+      long deadline = System.nanoTime() + 30_000_000_000L;
+      while (records.size() < wanted && System.nanoTime() < deadline) {
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofMillis(100))) {
+          records.add(record.topic() + "-" + record.partition() + "@" + record.offset());
+        }
+      }
+      consumer.commitSync();
     }
   }
 
