@@ -1,6 +1,6 @@
 /**
  * One consumer's side of a classic group: joins, leads if it is asked to, keeps its session, gives partitions up and
- * takes them. Pure. What it does after each error is what the Java client does.
+ * takes them. Pure. After each error it does what the Java client does; `#joined` has the one exception.
  *
  * The way of a rebalance: something asks for it (`#wanted`); what must be given up is delivered and acknowledged; join;
  * the leader counts partitions and assigns; sync; the difference is delivered. A cooperative member that has to give
@@ -198,7 +198,7 @@ export class MemberMachine {
   }
 
   #joined({ request, result }: Event<'joined'>): Effects {
-    if (request !== this.#request) return this.#effects
+    if (this.#state !== 'joining' || request !== this.#request) return this.#effects
     this.#request = null
     this.#memberId = result.memberId
     // A static member may be carried through a generation that it did not join, with what it said that it had before it
@@ -267,7 +267,7 @@ export class MemberMachine {
   }
 
   #synced({ request, assignment }: Event<'synced'>): Effects {
-    if (request !== this.#request) return this.#effects
+    if (this.#state !== 'syncing' || request !== this.#request) return this.#effects
     this.#request = null
     const assigned = readAssignment(assignment)
     if (assigned === undefined) return this.#end('VARVE_INVALID_MESSAGE')
