@@ -164,8 +164,8 @@ function groupScript(): Machine {
       case 'limits':
         limits = {
           ...limits,
-          maxSize: command.number('size', limits.maxSize),
-          initialRebalanceDelayMs: command.number('delay', limits.initialRebalanceDelayMs),
+          groupMaxSize: command.number('size', limits.groupMaxSize),
+          groupInitialRebalanceDelayMs: command.number('delay', limits.groupInitialRebalanceDelayMs),
         }
         machine = new GroupMachine('g', limits)
         return 'ok'
