@@ -69,6 +69,11 @@ export class MemberMachine {
   #led: JoinResult['members'] = []
   /** What it counted with when it assigned last as the leader; null for others. */
   #counted: ReadonlyMap<string, number> | null = null
+  /**
+   * This member leads, and gave something to nobody in this generation (or does not know, having led in an earlier life):
+   * its owner is to give it up and join again. Should the owner be replaced by another process of its name, nobody would.
+   */
+  #unfinished = false
   #polledAtMs = 0
   #effects: MemberEffect[] = []
   #nowMs = 0
@@ -170,6 +175,7 @@ export class MemberMachine {
     this.#state = 'joining'
     this.#claimed = this.#owned
     this.#cancel('retry')
+    this.#cancel('unfinished')
     // The group knows of a member that waits for a join, and an older answer would only confuse.
     this.#cancel('heartbeat')
     this.#heartbeat = null
@@ -208,6 +214,7 @@ export class MemberMachine {
     this.#generation = result.generation
     this.#protocol = result.protocol
     this.#counted = null
+    this.#unfinished = this.#cooperative && result.skipAssignment
     this.#arm('heartbeat', this.#options.heartbeatIntervalMs)
     if (result.leader !== result.memberId || result.skipAssignment) return this.#sync([])
     this.#state = 'counting'
@@ -229,6 +236,10 @@ export class MemberMachine {
     const members = this.#assignorMembers()
     this.#counted = new Map(members.flatMap(({ topics }) => topics.map((topic) => [topic, counts.get(topic) ?? 0])))
     const assigned = assignor.assign(members, counts)
+    let free = 0
+    for (const count of this.#counted.values()) free += count
+    for (const partitions of assigned.values()) free -= partitions.length
+    this.#unfinished = free > 0
     this.#led = []
     return this.#sync(
       [...assigned].map(([memberId, partitions]) => ({
@@ -281,6 +292,8 @@ export class MemberMachine {
     this.#owned = partitions
     this.#previous = { partitions, generation: this.#generation }
     this.#deliver('assigned', added)
+    // By then an owner that died is out, which begins a rebalance too.
+    if (this.#unfinished) this.#arm('unfinished', this.#options.sessionTimeoutMs)
     // What this member claimed and has no more is free once the group knows, which it does when it joins again.
     if (without(this.#claimed, partitions).length > 0) this.#wanted = true
     return this.#proceed()
@@ -340,6 +353,7 @@ export class MemberMachine {
 
   #forgetGeneration(): void {
     this.#generation = noGeneration
+    this.#unfinished = false
     this.#cancel('heartbeat')
     this.#heartbeat = null
     this.#giveUp(this.#owned, 'lost')
@@ -351,6 +365,8 @@ export class MemberMachine {
     switch (timer) {
       case 'retry':
         return this.#state === 'waiting' ? this.#want() : this.#effects
+      case 'unfinished':
+        return this.#state === 'stable' && this.#unfinished ? this.#want() : this.#effects
       case 'heartbeat':
         return this.#beat()
       case 'poll':

@@ -2,7 +2,7 @@
  * Seen to fail with a join that does not wait for what is given up, with several assignors taken for cooperative when
  * one is, with user data of nothing, with answers and errors of old generations or requests heeded, with a generation
  * that was missed not noticed, with errors that end a member tried again, with heartbeats that pile up, with a topic that
- * grew not shared anew, with a static member that leaves, and with a consumer that does not poll kept.
+ * grew not shared anew, with what could not be given out not looked after, with a static member that leaves, and with a consumer that does not poll kept.
  */
 import type { MemberEffect, MemberTimer } from '../../../src/consumer/member-events.ts'
 import { MemberMachine } from '../../../src/consumer/member-machine.ts'
