@@ -65,9 +65,9 @@ export class MemberMachine {
   /** The join or sync that is waited for. */
   #request: RequestNumber | null = null
   #heartbeat: { readonly request: RequestNumber; readonly generation: number } | null = null
-  /** Of the generation that this member leads, while it assigns. */
+  /** Of the generation that this member leads, until it has counted. */
   #led: JoinResult['members'] = []
-  /** What it counted with when it assigned last as the leader; null for others. */
+  /** The partitions that it counted as the leader of the present generation; null before, and for others. */
   #counted: ReadonlyMap<string, number> | null = null
   /**
    * This member leads, and gave something to nobody in this generation (or does not know, having led in an earlier life):
@@ -216,31 +216,37 @@ export class MemberMachine {
     this.#counted = null
     this.#unfinished = this.#cooperative && result.skipAssignment
     this.#arm('heartbeat', this.#options.heartbeatIntervalMs)
-    if (result.leader !== result.memberId || result.skipAssignment) return this.#sync([])
-    this.#state = 'counting'
-    this.#led = result.members
+    this.#led = result.leader === result.memberId ? result.members : []
+    if (result.leader !== result.memberId) return this.#sync([])
     const topics = new Set(this.#assignorMembers().flatMap((member) => member.topics))
     this.#effects.push({ type: 'count-partitions', topics: [...topics].sort() })
+    // Who need not assign counts all the same, to notice when a topic grows. One that grew while nobody led is shared at the
+    // next rebalance: what the earlier life of this member counted is known to nobody (as with the Java client).
+    if (result.skipAssignment) return this.#sync([])
+    this.#state = 'counting'
     return this.#effects
   }
 
   #count(counts: ReadonlyMap<string, number>): Effects {
-    if (this.#state === 'stable' && this.#counted !== null) {
+    const settled = this.#state === 'stable' || this.#state === 'syncing'
+    if (settled && this.#counted !== null) {
       const changed = [...this.#counted].some(([topic, count]) => (counts.get(topic) ?? count) !== count)
       return changed ? this.#want() : this.#effects
     }
+    if (!settled && this.#state !== 'counting') return this.#effects
+    const members = this.#assignorMembers()
+    if (members.length === 0) return this.#effects
+    this.#led = []
+    this.#counted = new Map(members.flatMap(({ topics }) => topics.map((topic) => [topic, counts.get(topic) ?? 0])))
     if (this.#state !== 'counting') return this.#effects
     const assignor = this.#options.assignors.find(({ name }) => name === this.#protocol)
     // The group has chosen among what all members offered.
     if (assignor === undefined) return this.#end('VARVE_INCONSISTENT_GROUP_PROTOCOL')
-    const members = this.#assignorMembers()
-    this.#counted = new Map(members.flatMap(({ topics }) => topics.map((topic) => [topic, counts.get(topic) ?? 0])))
     const assigned = assignor.assign(members, counts)
     let free = 0
     for (const count of this.#counted.values()) free += count
     for (const partitions of assigned.values()) free -= partitions.length
     this.#unfinished = free > 0
-    this.#led = []
     return this.#sync(
       [...assigned].map(([memberId, partitions]) => ({
         memberId,
