@@ -49,6 +49,12 @@ export type GroupLimits = Pick<
   | 'groupNewMemberJoinTimeoutMs'
 >
 
+/**
+ * Ids that were handed out and not used yet, about 2 MB. Each is forgotten after a session timeout; a client that asks for
+ * one again and again must not fill the memory meanwhile.
+ */
+export const pendingMembersMax = 10_000
+
 /** The version of GroupMetadata that Kafka 4.3 writes: readable by every Kafka since 2.3. */
 const groupMetadataVersion = 3
 
@@ -94,7 +100,7 @@ export class GroupMachine {
   #generation = 0
   #leader: string | null = null
   readonly #members = new Map<string, GroupMember>()
-  /** Ids that were handed out with VARVE_MEMBER_ID_REQUIRED and have not joined yet. Bounded by `group.max.size`. */
+  /** Ids that were handed out with VARVE_MEMBER_ID_REQUIRED and have not joined yet; `pendingMembersMax` at most. */
   readonly #pending = new Set<string>()
   /** In a rebalance from `Empty` with a delay: how much longer it may be put off, ms. Null in every other. */
   #initialDelayLeftMs: number | null = null
@@ -290,7 +296,7 @@ export class GroupMachine {
       if (present === undefined) this.#add(event, memberId)
       else this.#replace(event, present, memberId)
     } else if (!event.memberIdRequired) this.#add(event, memberId)
-    else if (this.#pending.size >= this.#limits.groupMaxSize) this.#refuse(token, 'VARVE_GROUP_FULL')
+    else if (this.#pending.size >= pendingMembersMax) this.#refuse(token, 'VARVE_COORDINATOR_NOT_AVAILABLE')
     else {
       this.#pending.add(memberId)
       this.#arm(sessionTimer(memberId), event.sessionTimeoutMs)
