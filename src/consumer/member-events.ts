@@ -48,7 +48,7 @@ export type MemberEvent =
   /** Gives everything up and leaves the group. */
   | { readonly type: 'leave' }
 
-export type MemberTimer = 'heartbeat' | 'retry' | 'poll'
+export type MemberTimer = 'heartbeat' | 'retry' | 'poll' | 'unfinished'
 
 export type MemberEffect =
   | ({ readonly type: 'join'; readonly request: RequestNumber } & Pick<

@@ -1,6 +1,6 @@
 /**
  * One consumer's side of a classic group: joins, leads if it is asked to, keeps its session, gives partitions up and
- * takes them. Pure. What it does after each error is what the Java client does.
+ * takes them. Pure. After each error it does what the Java client does; `#joined` has the one exception.
  *
  * The way of a rebalance: something asks for it (`#wanted`); what must be given up is delivered and acknowledged; join;
  * the leader counts partitions and assigns; sync; the difference is delivered. A cooperative member that has to give
@@ -65,10 +65,15 @@ export class MemberMachine {
   /** The join or sync that is waited for. */
   #request: RequestNumber | null = null
   #heartbeat: { readonly request: RequestNumber; readonly generation: number } | null = null
-  /** Of the generation that this member leads, while it assigns. */
+  /** Of the generation that this member leads, until it has counted. */
   #led: JoinResult['members'] = []
-  /** What it counted with when it assigned last as the leader; null for others. */
+  /** The partitions that it counted as the leader of the present generation; null before, and for others. */
   #counted: ReadonlyMap<string, number> | null = null
+  /**
+   * This member leads, and gave something to nobody in this generation (or does not know, having led in an earlier life):
+   * its owner is to give it up and join again. Should the owner be replaced by another process of its name, nobody would.
+   */
+  #unfinished = false
   #polledAtMs = 0
   #effects: MemberEffect[] = []
   #nowMs = 0
@@ -170,6 +175,7 @@ export class MemberMachine {
     this.#state = 'joining'
     this.#claimed = this.#owned
     this.#cancel('retry')
+    this.#cancel('unfinished')
     // The group knows of a member that waits for a join, and an older answer would only confuse.
     this.#cancel('heartbeat')
     this.#heartbeat = null
@@ -198,7 +204,7 @@ export class MemberMachine {
   }
 
   #joined({ request, result }: Event<'joined'>): Effects {
-    if (request !== this.#request) return this.#effects
+    if (this.#state !== 'joining' || request !== this.#request) return this.#effects
     this.#request = null
     this.#memberId = result.memberId
     // A static member may be carried through a generation that it did not join, with what it said that it had before it
@@ -208,28 +214,39 @@ export class MemberMachine {
     this.#generation = result.generation
     this.#protocol = result.protocol
     this.#counted = null
+    this.#unfinished = this.#cooperative && result.skipAssignment
     this.#arm('heartbeat', this.#options.heartbeatIntervalMs)
-    if (result.leader !== result.memberId || result.skipAssignment) return this.#sync([])
-    this.#state = 'counting'
-    this.#led = result.members
+    this.#led = result.leader === result.memberId ? result.members : []
+    if (result.leader !== result.memberId) return this.#sync([])
     const topics = new Set(this.#assignorMembers().flatMap((member) => member.topics))
     this.#effects.push({ type: 'count-partitions', topics: [...topics].sort() })
+    // Who need not assign counts all the same, to notice when a topic grows. One that grew while nobody led is shared at the
+    // next rebalance: what the earlier life of this member counted is known to nobody (as with the Java client).
+    if (result.skipAssignment) return this.#sync([])
+    this.#state = 'counting'
     return this.#effects
   }
 
   #count(counts: ReadonlyMap<string, number>): Effects {
-    if (this.#state === 'stable' && this.#counted !== null) {
+    const settled = this.#state === 'stable' || this.#state === 'syncing'
+    if (settled && this.#counted !== null) {
       const changed = [...this.#counted].some(([topic, count]) => (counts.get(topic) ?? count) !== count)
       return changed ? this.#want() : this.#effects
     }
+    if (!settled && this.#state !== 'counting') return this.#effects
+    const members = this.#assignorMembers()
+    if (members.length === 0) return this.#effects
+    this.#led = []
+    this.#counted = new Map(members.flatMap(({ topics }) => topics.map((topic) => [topic, counts.get(topic) ?? 0])))
     if (this.#state !== 'counting') return this.#effects
     const assignor = this.#options.assignors.find(({ name }) => name === this.#protocol)
     // The group has chosen among what all members offered.
     if (assignor === undefined) return this.#end('VARVE_INCONSISTENT_GROUP_PROTOCOL')
-    const members = this.#assignorMembers()
-    this.#counted = new Map(members.flatMap(({ topics }) => topics.map((topic) => [topic, counts.get(topic) ?? 0])))
     const assigned = assignor.assign(members, counts)
-    this.#led = []
+    let free = 0
+    for (const count of this.#counted.values()) free += count
+    for (const partitions of assigned.values()) free -= partitions.length
+    this.#unfinished = free > 0
     return this.#sync(
       [...assigned].map(([memberId, partitions]) => ({
         memberId,
@@ -267,7 +284,7 @@ export class MemberMachine {
   }
 
   #synced({ request, assignment }: Event<'synced'>): Effects {
-    if (request !== this.#request) return this.#effects
+    if (this.#state !== 'syncing' || request !== this.#request) return this.#effects
     this.#request = null
     const assigned = readAssignment(assignment)
     if (assigned === undefined) return this.#end('VARVE_INVALID_MESSAGE')
@@ -281,6 +298,8 @@ export class MemberMachine {
     this.#owned = partitions
     this.#previous = { partitions, generation: this.#generation }
     this.#deliver('assigned', added)
+    // By then an owner that died is out, which begins a rebalance too.
+    if (this.#unfinished) this.#arm('unfinished', this.#options.sessionTimeoutMs)
     // What this member claimed and has no more is free once the group knows, which it does when it joins again.
     if (without(this.#claimed, partitions).length > 0) this.#wanted = true
     return this.#proceed()
@@ -340,6 +359,7 @@ export class MemberMachine {
 
   #forgetGeneration(): void {
     this.#generation = noGeneration
+    this.#unfinished = false
     this.#cancel('heartbeat')
     this.#heartbeat = null
     this.#giveUp(this.#owned, 'lost')
@@ -351,6 +371,8 @@ export class MemberMachine {
     switch (timer) {
       case 'retry':
         return this.#state === 'waiting' ? this.#want() : this.#effects
+      case 'unfinished':
+        return this.#state === 'stable' && this.#unfinished ? this.#want() : this.#effects
       case 'heartbeat':
         return this.#beat()
       case 'poll':

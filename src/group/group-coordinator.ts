@@ -40,7 +40,8 @@ export interface GroupCoordinatorOptions {
   readonly log: GroupLog
   /** A random text that no other call gives: part of member ids. */
   readonly randomId: () => string
-  readonly settings?: Partial<GroupSettings>
+  /** As `parseGroupSettings` gives them. Default: its defaults. */
+  readonly settings?: GroupSettings
   readonly logger?: Logger
 }
 
@@ -106,11 +107,17 @@ export class GroupCoordinator {
   #expiry: Timer | null = null
   #closed = false
 
-  constructor({ clock, log, randomId, settings = {}, logger = silentLogger }: GroupCoordinatorOptions) {
+  constructor({
+    clock,
+    log,
+    randomId,
+    settings = defaultGroupSettings,
+    logger = silentLogger,
+  }: GroupCoordinatorOptions) {
     this.#clock = clock
     this.#log = log
     this.#randomId = randomId
-    this.#settings = { ...defaultGroupSettings, ...settings }
+    this.#settings = settings
     this.#logger = logger
   }
 

@@ -42,13 +42,24 @@ import {
 
 export type GroupLimits = Pick<
   GroupSettings,
-  'minSessionTimeoutMs' | 'maxSessionTimeoutMs' | 'maxSize' | 'initialRebalanceDelayMs' | 'newMemberJoinTimeoutMs'
+  | 'groupMinSessionTimeoutMs'
+  | 'groupMaxSessionTimeoutMs'
+  | 'groupMaxSize'
+  | 'groupInitialRebalanceDelayMs'
+  | 'groupNewMemberJoinTimeoutMs'
 >
+
+/**
+ * Ids that were handed out and not used yet, about 2 MB. Each is forgotten after a session timeout; a client that asks for
+ * one again and again must not fill the memory meanwhile.
+ */
+export const pendingMembersMax = 10_000
 
 /** The version of GroupMetadata that Kafka 4.3 writes: readable by every Kafka since 2.3. */
 const groupMetadataVersion = 3
 
-const generationMax = 0x7fff_ffff
+/** Largest number that the log's fields for generations and timeouts hold. */
+const int32Max = 0x7fff_ffff
 
 type Effects = readonly GroupEffect[]
 type Event<Type extends GroupEvent['type']> = Extract<GroupEvent, { type: Type }>
@@ -89,7 +100,7 @@ export class GroupMachine {
   #generation = 0
   #leader: string | null = null
   readonly #members = new Map<string, GroupMember>()
-  /** Ids that were handed out with VARVE_MEMBER_ID_REQUIRED and have not joined yet. Bounded by `group.max.size`. */
+  /** Ids that were handed out with VARVE_MEMBER_ID_REQUIRED and have not joined yet; `pendingMembersMax` at most. */
   readonly #pending = new Set<string>()
   /** In a rebalance from `Empty` with a delay: how much longer it may be put off, ms. Null in every other. */
   #initialDelayLeftMs: number | null = null
@@ -231,7 +242,10 @@ export class GroupMachine {
     const { token, memberId, sessionTimeoutMs, groupInstanceId } = event
     const fault = this.#faultOfJoin(event)
     if (fault !== null) return this.#refuse(token, fault)
-    if (sessionTimeoutMs < this.#limits.minSessionTimeoutMs || sessionTimeoutMs > this.#limits.maxSessionTimeoutMs)
+    if (
+      sessionTimeoutMs < this.#limits.groupMinSessionTimeoutMs ||
+      sessionTimeoutMs > this.#limits.groupMaxSessionTimeoutMs
+    )
       return this.#refuse(token, 'VARVE_INVALID_SESSION_TIMEOUT')
     if (this.#state === 'Dead') return this.#refuse(token, 'VARVE_COORDINATOR_NOT_AVAILABLE')
     if (!this.#hasRoomFor(memberId, groupInstanceId)) {
@@ -251,20 +265,20 @@ export class GroupMachine {
     const texts = [event.clientId, event.clientHost, event.groupInstanceId ?? '', event.protocolType]
     const tooLong = [...texts, ...event.protocols.map(({ name }) => name)].some(({ length }) => length > groupTextMax)
     if (tooLong || event.groupInstanceId === '') return 'VARVE_INVALID_ARGUMENT'
-    return Number.isSafeInteger(event.rebalanceTimeoutMs) && event.rebalanceTimeoutMs >= 0
-      ? null
-      : 'VARVE_INVALID_ARGUMENT'
+    const { sessionTimeoutMs, rebalanceTimeoutMs } = event
+    const times = [sessionTimeoutMs, rebalanceTimeoutMs]
+    return times.every((ms) => Number.isInteger(ms) && ms >= 0 && ms <= int32Max) ? null : 'VARVE_INVALID_ARGUMENT'
   }
 
   #hasRoomFor(memberId: string, groupInstanceId: string | null): boolean {
     const known = this.#members.get(memberId) ?? this.#staticMember(groupInstanceId)
-    const { maxSize } = this.#limits
-    if (this.#state !== 'PreparingRebalance') return known !== undefined || this.#members.size < maxSize
+    const { groupMaxSize } = this.#limits
+    if (this.#state !== 'PreparingRebalance') return known !== undefined || this.#members.size < groupMaxSize
     // Some of the members may not come back: those who have joined again are counted, first come first served.
     if (known?.joinToken != null) return true
     let joined = 0
     for (const { joinToken } of this.#members.values()) if (joinToken !== null) joined += 1
-    return joined < maxSize
+    return joined < groupMaxSize
   }
 
   #supports({ protocolType, protocols }: JoinRequest): boolean {
@@ -282,7 +296,7 @@ export class GroupMachine {
       if (present === undefined) this.#add(event, memberId)
       else this.#replace(event, present, memberId)
     } else if (!event.memberIdRequired) this.#add(event, memberId)
-    else if (this.#pending.size >= this.#limits.maxSize) this.#refuse(token, 'VARVE_GROUP_FULL')
+    else if (this.#pending.size >= pendingMembersMax) this.#refuse(token, 'VARVE_COORDINATOR_NOT_AVAILABLE')
     else {
       this.#pending.add(memberId)
       this.#arm(sessionTimer(memberId), event.sessionTimeoutMs)
@@ -337,7 +351,7 @@ export class GroupMachine {
     this.#members.set(memberId, member)
     this.#leader ??= memberId
     this.#awaitJoin(member, event.token)
-    this.#arm(sessionTimer(memberId), this.#limits.newMemberJoinTimeoutMs)
+    this.#arm(sessionTimer(memberId), this.#limits.groupNewMemberJoinTimeoutMs)
     return this.#rebalanceOrComplete()
   }
 
@@ -353,7 +367,7 @@ export class GroupMachine {
     if (this.#leader === old) this.#leader = memberId
     this.#update(member, event)
     this.#awaitJoin(member, event.token)
-    this.#arm(sessionTimer(memberId), member.isNew ? this.#limits.newMemberJoinTimeoutMs : member.sessionTimeoutMs)
+    this.#arm(sessionTimer(memberId), member.isNew ? this.#limits.groupNewMemberJoinTimeoutMs : member.sessionTimeoutMs)
     if (this.#state !== 'Stable' || electedProtocol([...this.#members.values()]) !== this.#protocol)
       return this.#rebalanceOrComplete()
     // Nothing changes for the others: the newcomer takes over the assignment, once the log knows its id.
@@ -412,11 +426,11 @@ export class GroupMachine {
     this.#cancel(syncTimer)
     for (const member of this.#sorted()) this.#answerSync(member, 'VARVE_REBALANCE_IN_PROGRESS')
     this.#become('PreparingRebalance')
-    const { initialRebalanceDelayMs } = this.#limits
-    if (initial && initialRebalanceDelayMs > 0) {
+    const { groupInitialRebalanceDelayMs } = this.#limits
+    if (initial && groupInitialRebalanceDelayMs > 0) {
       this.#joinedDuringDelay = false
-      this.#initialDelayLeftMs = Math.max(0, this.#rebalanceTimeoutMs() - initialRebalanceDelayMs)
-      this.#arm(joinTimer, initialRebalanceDelayMs)
+      this.#initialDelayLeftMs = Math.max(0, this.#rebalanceTimeoutMs() - groupInitialRebalanceDelayMs)
+      this.#arm(joinTimer, groupInitialRebalanceDelayMs)
     } else if (initial || this.#allJoined()) this.#completeJoin()
     else this.#arm(joinTimer, this.#rebalanceTimeoutMs())
     return this.#effects
@@ -436,7 +450,7 @@ export class GroupMachine {
       this.#arm(joinTimer, this.#rebalanceTimeoutMs())
       return this.#effects
     }
-    this.#generation = this.#generation === generationMax ? 1 : this.#generation + 1
+    this.#generation = this.#generation === int32Max ? 1 : this.#generation + 1
     this.#protocol = electedProtocol(members)
     if (members.length === 0) {
       this.#become('Empty')
@@ -655,7 +669,7 @@ export class GroupMachine {
     if (this.#state !== 'PreparingRebalance') return this.#effects
     const left = this.#initialDelayLeftMs
     if (left === null || left === 0 || !this.#joinedDuringDelay) return this.#completeJoin()
-    const delayMs = Math.min(this.#limits.initialRebalanceDelayMs, left)
+    const delayMs = Math.min(this.#limits.groupInitialRebalanceDelayMs, left)
     this.#joinedDuringDelay = false
     this.#initialDelayLeftMs = left - delayMs
     this.#arm(joinTimer, delayMs)
@@ -881,7 +895,7 @@ export class GroupMachine {
   }
 
   #withinSession(timeoutMs: number): number {
-    return Math.min(Math.max(timeoutMs, this.#limits.minSessionTimeoutMs), this.#limits.maxSessionTimeoutMs)
+    return Math.min(Math.max(timeoutMs, this.#limits.groupMinSessionTimeoutMs), this.#limits.groupMaxSessionTimeoutMs)
   }
 }
 

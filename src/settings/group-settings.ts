@@ -10,7 +10,7 @@ const minuteMs = 60_000
 const int32Max = 0x7fff_ffff
 
 export const groupSettingTable = {
-  minSessionTimeoutMs: {
+  groupMinSessionTimeoutMs: {
     kafkaName: 'group.min.session.timeout.ms',
     type: 'integer',
     unit: 'ms',
@@ -19,7 +19,7 @@ export const groupSettingTable = {
     max: int32Max,
     doc: 'Shortest session timeout that a member may ask for.',
   },
-  maxSessionTimeoutMs: {
+  groupMaxSessionTimeoutMs: {
     kafkaName: 'group.max.session.timeout.ms',
     type: 'integer',
     unit: 'ms',
@@ -28,7 +28,7 @@ export const groupSettingTable = {
     max: int32Max,
     doc: 'Longest session timeout that a member may ask for.',
   },
-  maxSize: {
+  groupMaxSize: {
     kafkaName: 'group.max.size',
     type: 'integer',
     unit: 'members',
@@ -37,7 +37,7 @@ export const groupSettingTable = {
     max: int32Max,
     doc: 'Most members of a group.',
   },
-  initialRebalanceDelayMs: {
+  groupInitialRebalanceDelayMs: {
     kafkaName: 'group.initial.rebalance.delay.ms',
     type: 'integer',
     unit: 'ms',
@@ -46,7 +46,7 @@ export const groupSettingTable = {
     max: int32Max,
     doc: 'How long the first member of an empty group waits for others.',
   },
-  newMemberJoinTimeoutMs: {
+  groupNewMemberJoinTimeoutMs: {
     kafkaName: 'group.new.member.join.timeout.ms',
     type: 'integer',
     unit: 'ms',
@@ -85,7 +85,16 @@ export const groupSettingTable = {
 } as const satisfies Record<string, IntegerSetting>
 
 /** All settings of the coordinator, checked. */
-export type GroupSettings = { readonly [Name in keyof typeof groupSettingTable]: number }
+export type GroupSettings = { readonly [Name in GroupSettingName]: number }
+
+export type GroupSettingName = keyof typeof groupSettingTable
+
+type KafkaName<Name extends GroupSettingName> = (typeof groupSettingTable)[Name]['kafkaName']
+
+/** What a caller may pass: any of the settings, by either name. */
+export type GroupSettingOptions = { [Name in GroupSettingName]?: number | undefined } & {
+  [Name in GroupSettingName as KafkaName<Name>]?: number | undefined
+}
 
 /** The settings of a coordinator that was given none. */
 export const defaultGroupSettings: GroupSettings = Object.freeze(

@@ -110,7 +110,8 @@ function valueOfText(setting: Setting, text: string): unknown {
   }
 }
 
-function checkValue(option: string, setting: Setting, value: unknown): unknown {
+/** The value, if the setting accepts it; sets without repetitions. Throws as `parseLogSettings`. */
+export function checkValue(option: string, setting: Setting, value: unknown): unknown {
   if (!isAllowed(setting, value))
     throw invalid(option, `Setting "${option}" must be ${allowedValues(setting)}; it is ${describe(value)}.`)
   if (setting.withoutEffect && value !== setting.default)

@@ -36,13 +36,6 @@ const group = 'g'
 const faultsMs = 40_000
 /** Longer than every session and rebalance timeout behind each other. */
 const calmMs = 60_000
-const partitionCounts = new Map([
-  ['t', 4],
-  ['u', 3],
-])
-const places = [...partitionCounts].flatMap(([topic, count]) =>
-  Array.from({ length: count }, (_, partition) => ({ topic, partition })),
-)
 
 /** A request without what names it there; `answer` is called at most once. */
 type Ask = Record<string, unknown> & { readonly type: GroupRequest['type'] | 'fetch' }
@@ -58,6 +51,10 @@ export class GroupWorld {
   readonly commitsStay = new CommitsStay()
   coordinator: SimulatedCoordinator
   readonly consumers: SimulatedConsumer[] = []
+  readonly partitionCounts = new Map([
+    ['t', 4],
+    ['u', 3],
+  ])
   /** What is in the log, in its order. */
   readonly log: GroupLogRecord[] = []
 
@@ -87,7 +84,7 @@ export class GroupWorld {
       if (!taken) consumer.start()
     }
     this.queue.runUntil(faultsMs + calmMs)
-    new AllOwned().check(this.coordinator.view(), this.beliefs(), places)
+    new AllOwned().check(this.coordinator.view(), this.beliefs(), this.#places())
     this.restartCoordinator()
     this.commitsStay.check(({ topic, partition }) => this.coordinator.offsets.fetch(group, topic, partition)?.offset)
   }
@@ -107,9 +104,15 @@ export class GroupWorld {
     this.commitsStay.check(({ topic, partition }) => this.coordinator.offsets.fetch(group, topic, partition)?.offset)
   }
 
+  #places(): TopicPartition[] {
+    return [...this.partitionCounts].flatMap(([topic, count]) =>
+      Array.from({ length: count }, (_, partition) => ({ topic, partition })),
+    )
+  }
+
   #fail(): void {
     const consumer = this.random.pick(this.consumers)
-    switch (this.random.below(5)) {
+    switch (this.random.below(6)) {
       case 0:
         this.restartCoordinator()
         return
@@ -119,6 +122,12 @@ export class GroupWorld {
         return
       case 2:
         consumer.stop()
+        return
+      case 4:
+        // While a static leader is away nobody would notice, see MemberMachine.
+        if (this.consumers.some(({ isStatic }) => isStatic)) return
+        this.partitionCounts.set('t', this.partitionCounts.get('t')! + 1)
+        for (const each of this.consumers) each.grown()
         return
       case 3:
         // A new process under the name of one that still runs.
@@ -319,7 +328,7 @@ class SimulatedConsumer {
     this.#deliveries = []
     this.hangUntilMs = 0
     this.#machine = new MemberMachine({
-      topics: [...partitionCounts.keys()],
+      topics: [...this.#world.partitionCounts.keys()],
       groupInstanceId: this.isStatic ? this.name : null,
       assignors: [assignors.get(this.#world.assignor)!],
       sessionTimeoutMs: 6_000,
@@ -342,6 +351,15 @@ class SimulatedConsumer {
   #step(event: Parameters<MemberMachine['step']>[0]): void {
     for (const effect of this.#machine!.step(event, this.#world.queue.nowMs)) this.#perform(effect)
     if (event.type !== 'polled') this.#world.look()
+  }
+
+  /** A topic has grown; who dies before it looks counts when it leads. */
+  grown(): void {
+    if (this.#machine === null) return
+    const counts = new Map(this.#world.partitionCounts)
+    this.#later(this.#world.queue.nowMs + this.#world.random.below(500), () =>
+      this.#step({ type: 'partition-counts', counts }),
+    )
   }
 
   /** Runs `then` in this life, once the process does not hang. */
@@ -411,7 +429,7 @@ class SimulatedConsumer {
         return
       case 'count-partitions':
         this.#later(this.#world.queue.nowMs + this.#world.random.below(20), () =>
-          this.#step({ type: 'partition-counts', counts: partitionCounts }),
+          this.#step({ type: 'partition-counts', counts: new Map(this.#world.partitionCounts) }),
         )
         return
       case 'deliver':

@@ -172,6 +172,8 @@ function handOver(
 ): boolean {
   const reached = new Map<Holder, { readonly by: Holder; readonly topic: string } | null>([[from, null]])
   const queue: Holder[] = [from]
+  /** Topics whose subscribers are all reached: looked at once, or large groups would take seconds. */
+  const spread = new Set<string>()
   for (const giver of queue) {
     if (giver.load <= from.load - 2) {
       let taker = giver
@@ -186,7 +188,8 @@ function handOver(
       return true
     }
     for (const [topic, partitions] of giver.held) {
-      if (partitions.size === 0) continue
+      if (partitions.size === 0 || spread.has(topic)) continue
+      spread.add(topic)
       for (const taker of subscribers.get(topic)!) {
         if (reached.has(taker)) continue
         reached.set(taker, { by: giver, topic })

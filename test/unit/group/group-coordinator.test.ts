@@ -8,6 +8,7 @@ import { VarveError } from '../../../src/errors.ts'
 import { GroupCoordinator } from '../../../src/group/group-coordinator.ts'
 import type { JoinRequest } from '../../../src/group/group-events.ts'
 import { groupRecords } from '../../../src/protocol/group-log/group-records.ts'
+import { defaultGroupSettings } from '../../../src/settings/group-settings.ts'
 import { StillClock } from '../../faults/still-clock.ts'
 import { MemoryGroupLog } from './memory-group-log.ts'
 
@@ -41,7 +42,7 @@ describe('group coordinator', () => {
   let log: MemoryGroupLog
   let ids: number
   let coordinator: GroupCoordinator
-  const open = (settings = {}): GroupCoordinator => {
+  const open = (settings = defaultGroupSettings): GroupCoordinator => {
     const opened = new GroupCoordinator({ clock, log, settings, randomId: () => `id${++ids}` })
     for (const { key, value } of log.records) opened.replay(key, value)
     opened.start()
@@ -245,7 +246,7 @@ describe('group coordinator', () => {
 
   it('offsets expire, counted from when the group became empty, and the group with them', async () => {
     await coordinator.close()
-    coordinator = open({ offsetsRetentionMinutes: 60 })
+    coordinator = open({ ...defaultGroupSettings, offsetsRetentionMinutes: 60 })
     const member = await joined()
     await coordinator.commit('g', { ...member, offsets: [offsetAt(5)] })
     await coordinator.leave('g', { members: [member] })

@@ -2,10 +2,11 @@
  * Seen to fail with generations, instance ids or the state not asked for in commits; with a leader's second sync written
  * again; with waiting members expired, fenced ones or a rebalance's not answered; with a late or failed write that
  * counts; with deletion beside a commit on its way; with silent members kept, a leader that did not join, static members
- * dropped, an old client told that it leads, votes not counted, the size not bounded, restored sessions not armed.
+ * dropped, an old client told that it leads, votes not counted, sizes not bounded, restored sessions not armed.
  */
+import assert from 'node:assert/strict'
 import type { GroupEffect, GroupLogRecord, GroupRequest } from '../../../src/group/group-events.ts'
-import { type GroupLimits, GroupMachine } from '../../../src/group/group-machine.ts'
+import { type GroupLimits, GroupMachine, pendingMembersMax } from '../../../src/group/group-machine.ts'
 import { encodeSubscription } from '../../../src/protocol/consumer-protocol/consumer-protocol.ts'
 import type { groupMetadataValue } from '../../../src/protocol/group-log/group-metadata.ts'
 import { groupRecords } from '../../../src/protocol/group-log/group-records.ts'
@@ -164,8 +165,8 @@ function groupScript(): Machine {
       case 'limits':
         limits = {
           ...limits,
-          maxSize: command.number('size', limits.maxSize),
-          initialRebalanceDelayMs: command.number('delay', limits.initialRebalanceDelayMs),
+          groupMaxSize: command.number('size', limits.groupMaxSize),
+          groupInitialRebalanceDelayMs: command.number('delay', limits.groupInitialRebalanceDelayMs),
         }
         machine = new GroupMachine('g', limits)
         return 'ok'
@@ -198,3 +199,37 @@ function groupScript(): Machine {
 }
 
 describeScript('group/scripts/group-machine.txt', groupScript)
+
+describe('group machine', () => {
+  it('hands out a bounded number of ids that nobody uses; each is free again after its session', () => {
+    const machine = new GroupMachine('g', defaultGroupSettings)
+    const join = (token: number, nowMs: number): string => {
+      const [last] = machine
+        .step(
+          {
+            type: 'join',
+            token,
+            uuid: `u${token}`,
+            memberId: '',
+            groupInstanceId: null,
+            clientId: 'c',
+            clientHost: '',
+            protocolType: 'consumer',
+            protocols: [{ name: 'range', metadata: new Uint8Array(0) }],
+            sessionTimeoutMs: 10_000,
+            rebalanceTimeoutMs: 10_000,
+            memberIdRequired: true,
+            skipAssignmentSupported: true,
+            wallMs: 0,
+          },
+          nowMs,
+        )
+        .filter(({ type }) => type === 'refuse')
+      return last?.type === 'refuse' ? last.error : 'joined'
+    }
+    for (let token = 0; token < pendingMembersMax; token += 1) assert.equal(join(token, 0), 'VARVE_MEMBER_ID_REQUIRED')
+    assert.equal(join(pendingMembersMax, 0), 'VARVE_COORDINATOR_NOT_AVAILABLE')
+    machine.step({ type: 'timer', timer: 'session:c-u0', wallMs: 0 }, 10_000)
+    assert.equal(join(pendingMembersMax + 1, 10_000), 'VARVE_MEMBER_ID_REQUIRED')
+  })
+})
