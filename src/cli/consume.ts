@@ -1,5 +1,5 @@
 /** `varve consume`: records of a topic become lines. */
-import { type ConsumedRecord, type ReaderOptions, VarveError } from '../index.ts'
+import { type ConsumedRecord, type ReaderOptions, type Store, VarveError } from '../index.ts'
 import { numberOption, parseArguments } from './arguments.ts'
 import { ExitCode, UsageError } from './command.ts'
 import { Output } from './output.ts'
@@ -8,7 +8,7 @@ import { dataHelp, listOf, withStore } from './store-arguments.ts'
 import { jsonBytes } from './text.ts'
 
 export const help = `usage: varve consume <topic> [--from WHERE] [--to OFFSET] [--count N] [--follow] [--partition N ...]
-                     [--format TEXT] [--json] [--data FOLDER]
+                     [--group NAME] [--format TEXT] [--json] [--data FOLDER]
 
 Writes the records of a topic to standard output, by default the value of each and a newline.
 
@@ -18,6 +18,8 @@ ${dataHelp}
   --count N            stop after so many records
   --follow             wait for what comes, until interrupted
   --partition N        only this one; may be repeated
+  --group NAME         as a member of this group: goes on where it has committed, and commits each batch that was written
+                       out to its end; --from is where it starts if it has committed nothing
   --format TEXT        %t topic, %p partition, %o offset, %k key, %s value, %h headers, %T timestamp in ms,
                        %K and %S lengths of key and value, %% a percent sign, \\n \\t \\\\ as usual; default %s\\n
   --json               one object a line: topic, partition, offset, timestamp, key, value, headers; bytes that are not
@@ -34,6 +36,7 @@ export async function run(args: readonly string[]): Promise<number> {
     count: { type: 'string' },
     follow: { type: 'boolean' },
     partition: { type: 'string', multiple: true },
+    group: { type: 'string' },
     format: { type: 'string' },
     json: { type: 'boolean' },
   } as const
@@ -55,11 +58,19 @@ export async function run(args: readonly string[]): Promise<number> {
     ...(to !== undefined && { to }),
     ...(partitions.length > 0 && { partitions }),
   }
+  const group = values.group as string | undefined
+  if (group !== undefined && (partitions.length > 0 || to !== undefined)) {
+    throw new UsageError('--group shares the partitions out itself: leave out --partition and --to')
+  }
   const out = new Output()
   return withStore(values, { make: false }, async (store) => {
     let records = 0
     try {
       if (limit === 0) return ExitCode.success
+      if (group !== undefined) {
+        await consumeAsMember(store, group, options, { limit, format, out })
+        return ExitCode.success
+      }
       for await (const batch of store.reader(options)) {
         for (const record of batch) {
           out.bytes(format(record))
@@ -79,6 +90,43 @@ export async function run(args: readonly string[]): Promise<number> {
       process.off('SIGTERM', interrupted)
     }
   })
+}
+
+/** Commits what was written out, to the record. Without `--follow` it ends when the group has all there was at the start. */
+async function consumeAsMember(
+  store: Store,
+  group: string,
+  { topic, from, follow, signal }: ReaderOptions,
+  { limit, format, out }: { limit: number; format: (record: ConsumedRecord) => Buffer; out: Output },
+): Promise<void> {
+  if (from !== 'earliest' && from !== 'latest') throw new UsageError('--group starts at earliest or latest')
+  const ends = store.describeTopic(topic).partitions.map(({ highWatermark }) => highWatermark)
+  const consumer = store.consumer({ group, topics: topic, from, autoCommit: false, signal })
+  const done = (): boolean => {
+    const positions = consumer.positions()
+    return positions.length > 0 && positions.every(({ partition, offset }) => offset >= ends[partition]!)
+  }
+  let records = 0
+  // Nobody calls when there was nothing to begin with.
+  const look = setInterval(() => {
+    if (follow !== true && done()) void consumer.close()
+  }, 20)
+  try {
+    for await (const batch of consumer) {
+      let written = 0
+      for (const record of batch) {
+        if (records === limit) break
+        out.bytes(format(record))
+        records++
+        written++
+      }
+      await out.drain()
+      if (written === batch.length) await batch.commit()
+      if (records === limit) return
+    }
+  } finally {
+    clearInterval(look)
+  }
 }
 
 const interruption = new VarveError('VARVE_CLOSED', 'interrupted')

@@ -20,6 +20,7 @@ const commands: readonly CommandEntry[] = [
     summary: 'send each line of standard input to a topic',
     load: () => import('./produce.ts'),
   },
+  { name: 'group', summary: 'list, describe, reset and delete consumer groups', load: () => import('./group.ts') },
   { name: 'consume', summary: 'write the records of a topic', load: () => import('./consume.ts') },
   {
     name: 'import',

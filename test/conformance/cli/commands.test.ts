@@ -9,7 +9,19 @@ import { goldenPath } from '../../golden/golden-folders.ts'
 import { temporaryFolder } from '../temporary-folder.ts'
 import { varve, varvePath } from './run-varve.ts'
 
-const commands = ['topic', 'produce', 'consume', 'import', 'export', 'dump', 'verify', 'repair', 'bench', 'build']
+const commands = [
+  'topic',
+  'group',
+  'produce',
+  'consume',
+  'import',
+  'export',
+  'dump',
+  'verify',
+  'repair',
+  'bench',
+  'build',
+]
 
 describe('varve', () => {
   const folder = temporaryFolder()
@@ -42,6 +54,11 @@ describe('varve', () => {
     [['import', 'a', '--compression', 'zip'], /--compression takes none, gzip, snappy, lz4, zstd, not 'zip'/],
     [['repair', 'a'], /--to <new folder> is missing/],
     [['topic'], /what to do is missing/],
+    [['group', 'reset', 'a'], /--topic and --to are needed/],
+    [
+      ['group', 'reset', 'a', '--topic', 't', '--to', 'soon'],
+      /--to takes earliest, latest, an offset, a time or a span/,
+    ],
     [['topic', 'list', 'a'], /'a' is one argument too many/],
     [['produce', 'a', '--durability', 'safe'], /--durability takes buffered, interval, synced, not 'safe'/],
     [['consume', 'a', '--format', '%z'], /--format has no '%z'/],

@@ -80,6 +80,27 @@ describe('varve topic, produce and consume', () => {
     assert.match(run(['produce', 'orders', '--json'], '{"valu":1}\n').stderr, /line 1: there is no field "valu"/)
   })
 
+  it('consume as a member of a group, and go on where it stopped', () => {
+    ok(['topic', 'create', 'orders'])
+    ok(['produce', 'orders'], 'a\nb\n')
+    assert.equal(ok(['consume', 'orders', '--group', 'g']), 'a\nb\n')
+    assert.equal(ok(['consume', 'orders', '--group', 'g']), '')
+    ok(['produce', 'orders'], 'c\nd\n')
+    // One of two in a batch: nothing of it is committed.
+    assert.equal(ok(['consume', 'orders', '--group', 'g', '--count', '1']), 'c\n')
+    assert.match(
+      ok(['group', 'describe', 'g']),
+      /^g: Empty, 0 members\n {2}orders-0: 2 of 4, 2 records behind, the oldest /,
+    )
+    assert.equal(ok(['consume', 'orders', '--group', 'g']), 'c\nd\n')
+    assert.equal(ok(['group', 'list']), 'g  Empty  consumer\n')
+    assert.equal(ok(['group', 'reset', 'g', '--topic', 'orders', '--to=-1']), 'orders-0: goes on at 3\n')
+    assert.equal(ok(['group', 'reset', 'g', '--topic', 'orders', '--to', '1h']), 'orders-0: goes on at 0\n')
+    assert.equal(JSON.parse(ok(['group', 'describe', 'g', '--json'])).offsets[0].lag, 4)
+    assert.equal(ok(['group', 'delete', 'g']), 'deleted g\n')
+    assert.equal(run(['group', 'describe', 'g']).code, 1)
+  })
+
   it('make no store by looking for one', () => {
     for (const args of [
       ['consume', 'orders'],
