@@ -94,9 +94,17 @@ export class MemberMachine {
     return this.#memberId
   }
 
-  /** For commits; -1 while the member is in none. */
+  /** -1 while the member is in none. */
   get generation(): number {
     return this.#generation
+  }
+
+  /**
+   * As whom to commit; null while the member is in no generation, when nothing may be committed: a group without members
+   * would take it for the commit of a consumer that assigns itself.
+   */
+  get committer(): { memberId: string; groupInstanceId: string | null; generation: number } | null {
+    return this.#generation === noGeneration ? null : { ...this.#identity(), generation: this.#generation }
   }
 
   /** What this member may read, by topic and partition. */

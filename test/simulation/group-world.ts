@@ -382,22 +382,17 @@ class SimulatedConsumer {
 
   #commit(owned: readonly TopicPartition[]): void {
     const held = owned.flatMap((place) => this.#positions.get(`${place.topic}-${place.partition}`) ?? [])
-    if (held.length === 0) return
-    const { memberId, generation } = this.#machine!
+    const committer = this.#machine!.committer
+    if (held.length === 0 || committer === null) return
     const committed = held.map(({ place, offset }) => [place, offset] as const)
     const { records } = new CommittedOffsets().commit(
       group,
       committed.map(([place, offset]) => ({ ...place, offset, leaderEpoch: -1, metadata: '' })),
       { wallMs: this.#world.queue.nowMs, metadataMaxBytes: 0 },
     )
-    const groupInstanceId = this.isStatic ? this.name : null
-    this.#send(
-      { type: 'commit', memberId, groupInstanceId, generation, records, places: committed },
-      2_000,
-      (_, error) => {
-        if (error !== null) this.#step({ type: 'commit-refused', generation, error })
-      },
-    )
+    this.#send({ type: 'commit', ...committer, records, places: committed }, 2_000, (_, error) => {
+      if (error !== null) this.#step({ type: 'commit-refused', generation: committer.generation, error })
+    })
   }
 
   #perform(effect: MemberEffect): void {
