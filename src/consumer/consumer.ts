@@ -328,12 +328,18 @@ export class Consumer implements AsyncIterable<GroupBatch> {
   }
 
   #commitNow(offsets: readonly OffsetToCommit[]): Promise<void> {
-    const { group, groupInstanceId } = this.#settings
-    const { generation, memberId } = this.#membership
-    const identity = { memberId, groupInstanceId, generation }
+    const { group } = this.#settings
+    const { committer } = this.#membership
     const run = async (): Promise<void> => {
+      if (committer === null) {
+        throw new VarveError(
+          'VARVE_REBALANCE_IN_PROGRESS',
+          `Group "${group}" is sharing its partitions out anew: what was not committed comes again.`,
+          { details: { group } },
+        )
+      }
       const client = await this.#parts.client
-      const outcomes = await client.commit(group, { ...identity, offsets })
+      const outcomes = await client.commit(group, { ...committer, offsets })
       const refused = outcomes.find(({ error }) => error !== null)
       if (refused === undefined) return
       const { topic, partition } = refused
@@ -343,7 +349,9 @@ export class Consumer implements AsyncIterable<GroupBatch> {
     }
     const commit = this.#committing.then(run)
     this.#committing = commit.catch((failure: unknown) => {
-      if (failure instanceof VarveError) this.#membership.commitRefused(generation, failure.code)
+      if (failure instanceof VarveError && committer !== null) {
+        this.#membership.commitRefused(committer.generation, failure.code)
+      }
     })
     return commit
   }

@@ -44,16 +44,9 @@ export class Membership {
     this.#machine = new MemberMachine(parts.options)
   }
 
-  get generation(): number {
-    return this.#machine.generation
-  }
-
-  get memberId(): string {
-    return this.#machine.memberId
-  }
-
-  get owned(): readonly TopicPartition[] {
-    return this.#machine.owned
+  /** As whom to commit; null while the member is in no generation, when nothing may be committed. */
+  get committer(): { memberId: string; groupInstanceId: string | null; generation: number } | null {
+    return this.#machine.committer
   }
 
   start(): void {
@@ -123,7 +116,7 @@ export class Membership {
     switch (effect.type) {
       case 'join': {
         const { type: _, request, ...rest } = effect
-        const join = { ...rest, clientId, clientHost: '', memberIdRequired: false, skipAssignmentSupported: true }
+        const join = { ...rest, clientId, clientHost: '', memberIdRequired: true, skipAssignmentSupported: true }
         this.#ask(request, async (client) => {
           const result = await client.join(group, join)
           this.#step({ type: 'joined', request, result })
