@@ -18,8 +18,8 @@ ${dataHelp}
   --count N            stop after so many records
   --follow             wait for what comes, until interrupted
   --partition N        only this one; may be repeated
-  --group NAME         as a member of this group: goes on where it has committed, and commits each batch that was written
-                       out to its end; --from is where it starts if it has committed nothing
+  --group NAME         as a member of this group: goes on where it has committed, and commits each batch that was
+                       written out to its end; --from is where it starts if it has committed nothing
   --format TEXT        %t topic, %p partition, %o offset, %k key, %s value, %h headers, %T timestamp in ms,
                        %K and %S lengths of key and value, %% a percent sign, \\n \\t \\\\ as usual; default %s\\n
   --json               one object a line: topic, partition, offset, timestamp, key, value, headers; bytes that are not

@@ -16,8 +16,8 @@ another process has it open, this says which one.
 
 ${dataHelp}
   --topic NAME         the topic in which the group is to go on elsewhere
-  --to WHERE           earliest, latest, an offset, a time such as 2026-01-31T12:00:00Z, a span back such as 1h or 30m, or
-                       so many records forth or back: +10, --to=-10
+  --to WHERE           earliest, latest, an offset, a time such as 2026-01-31T12:00:00Z, a span back such as 1h or 30m,
+                       or so many records forth or back: +10, --to=-10
   --json               print JSON
 
 exit codes: 0 done, 1 refused or something cannot be read or written, 2 wrong arguments

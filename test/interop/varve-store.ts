@@ -6,7 +6,7 @@ import { systemClock } from '../../src/env/node/clock.ts'
 import { compressionCodecs } from '../../src/env/node/codecs/index.ts'
 import type { Controller } from '../../src/metadata/controller.ts'
 import { defaultLogSettings } from '../../src/settings/log-settings.ts'
-import { OpenedMetadata } from '../unit/metadata/opened-metadata.ts'
+import { OpenedMetadata } from '../conformance/metadata/opened-metadata.ts'
 
 export class VarveStore {
   readonly engine: Engine

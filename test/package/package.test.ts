@@ -5,17 +5,21 @@ import { join } from 'node:path'
 import { rootFolder } from '../tidy/tree.ts'
 import { mustRun, npm, run } from './npm.ts'
 
-/** The blocks of code in README.md with this language, which are what a user will paste. */
-async function fromReadme(language: string): Promise<string[]> {
-  const readme = await readFile(join(rootFolder, 'README.md'), 'utf8')
-  const blocks = [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, text]) => text!)
-  assert.ok(blocks.length > 0, `README.md has no block of ${language}`)
+/** The blocks of code in README.md and docs/ with this language, which are what a user will paste. */
+async function fromDocs(language: string): Promise<string[]> {
+  const pages = (await readdir(join(rootFolder, 'docs'))).map((name) => join('docs', name)).sort()
+  const texts = await Promise.all(['README.md', ...pages].map((page) => readFile(join(rootFolder, page), 'utf8')))
+  const blocks = [...texts.join('\n').matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(
+    ([, text]) => text!,
+  )
+  assert.ok(blocks.length > 0, `there is no block of ${language}`)
   return blocks
 }
 
 /** Runs each block of a project, as a user does who pastes it into a file of its own. */
 async function runBlocks(project: string, count: number): Promise<void> {
   for (let index = 0; index < count; index++) {
+    for (const folder of ['data', 'log']) await rm(join(project, folder), { recursive: true, force: true })
     assert.match(await mustRun(process.execPath, [`hello-${index}.js`], project), /paid/, `block ${index}`)
   }
 }
@@ -61,8 +65,8 @@ describe('the package as it is published', function () {
     )
   })
 
-  it('runs the hello world of the README in JavaScript', async () => {
-    const blocks = await fromReadme('js')
+  it('runs every block of README and docs in JavaScript', async () => {
+    const blocks = await fromDocs('js')
     for (const [index, block] of blocks.entries()) await writeFile(join(app, `hello-${index}.js`), block)
     await runBlocks(app, blocks.length)
   })
@@ -72,7 +76,7 @@ describe('the package as it is published', function () {
     assert.match(await mustRun(process.execPath, ['--input-type=commonjs', '-e', script], app), /function function/)
   })
 
-  it('compiles and runs the hello world of the README in TypeScript, its types checked', async () => {
+  it('compiles and runs every block of README and docs in TypeScript, its types checked', async () => {
     const project = join(folder, 'typed')
     await cp(app, project, { recursive: true })
     const types = JSON.parse(await readFile(join(rootFolder, 'package.json'), 'utf8')) as {
@@ -86,7 +90,7 @@ describe('the package as it is published', function () {
       lib: ['es2022', 'esnext.disposable'],
       types: ['node'],
     }
-    const blocks = await fromReadme('ts')
+    const blocks = await fromDocs('ts')
     const files = blocks.map((_, index) => `hello-${index}.ts`)
     await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
     for (const [index, block] of blocks.entries()) await writeFile(join(project, files[index]!), block)
@@ -108,12 +112,11 @@ describe('the package as it is published', function () {
       assert.match(await mustRun('npx', ['--no-install', 'varve', '--help'], app), /build/)
     })
 
-    it('`npx varve build` compiles the packed sources, and the hello world runs', async () => {
+    it('`npx varve build` compiles the packed sources, and the same blocks run', async () => {
       const printed = await mustRun('npx', ['--no-install', 'varve', 'build'], app)
       assert.match(printed, /the addon is built/)
       assert.ok(!(await readdir(installed)).includes('binding.gyp'), 'the gyp file went back to native/')
-      for (const folder of ['data', 'log']) await rm(join(app, folder), { recursive: true, force: true })
-      await runBlocks(app, (await fromReadme('js')).length)
+      await runBlocks(app, (await fromDocs('js')).length)
     })
   })
 })

@@ -25,8 +25,8 @@ import { encodeMetadataRecord, type MetadataRecordInput } from '../../../src/pro
 import { Disk } from '../../../src/storage/disk.ts'
 import { addon } from '../../../src/storage/native/loader.ts'
 import { StillClock } from '../../faults/still-clock.ts'
+import { idOf } from '../../unit/metadata/record-text.ts'
 import { metadataFolderName, OpenedMetadata, openMetadataLog } from './opened-metadata.ts'
-import { idOf } from './record-text.ts'
 
 const folder = '/data'
 const metadataFolder = `${folder}/${metadataFolderName}`
