@@ -14,10 +14,12 @@ import { PositionMachine } from './position-machine.ts'
 export interface ConsumerParts {
   readonly source: FetchSource
   readonly clock: Clock
-  /** The coordinator; a promise, because what groups have committed is read when the first consumer comes. */
-  readonly client: Promise<GroupClient>
+  /** The coordinator; asked for when the loop begins, since what groups have committed is read then. */
+  readonly client: () => Promise<GroupClient>
   /** All topics that a pattern may take in. */
   readonly topicNames: () => readonly string[]
+  /** Called once when the consumer has left its group. */
+  readonly onClosed: () => void
 }
 
 /** How often a consumer looks for topics that match its pattern, and for partitions that were added. */
@@ -166,7 +168,9 @@ export class Consumer implements AsyncIterable<GroupBatch> {
         await this.#deliverAll()
         const failure = this.#membership.failure()
         if (failure !== undefined) throw failure
-        const batch = await nextBatch(this.#parts.source, this.#positions, { maxBytes, isolation, views })
+        const batch = await nextBatch(this.#parts.source, this.#positions, { maxBytes, isolation, views }).catch(
+          (failure: unknown) => this.#passByDeleted(failure),
+        )
         if (batch === undefined) {
           await this.#wait()
           continue
@@ -229,7 +233,7 @@ export class Consumer implements AsyncIterable<GroupBatch> {
   async #assign(partitions: readonly TopicPartition[]): Promise<void> {
     const { group, from, isolation } = this.#settings
     const { source } = this.#parts
-    const client = await this.#parts.client
+    const client = await this.#parts.client()
     const committed = new Map(
       (await client.fetchOffsets(group, partitions)).map((offset) => [keyOf(offset), offset.offset]),
     )
@@ -280,6 +284,17 @@ export class Consumer implements AsyncIterable<GroupBatch> {
     return counts
   }
 
+  /** A topic that was deleted is no partition of anybody's: the next rebalance knows, and until then it is passed by. */
+  #passByDeleted(failure: unknown): undefined {
+    if (!(failure instanceof VarveError) || failure.code !== 'VARVE_UNKNOWN_TOPIC') throw failure
+    const gone = this.#positions.positions().filter(({ topic }) => topic === failure.details.topic)
+    if (gone.length === 0) throw failure
+    for (const { topic, partition } of gone) {
+      this.#positions.revoke(topic, partition)
+      this.#finished.delete(keyOf({ topic, partition }))
+    }
+  }
+
   #watchTopics(): void {
     let known = this.#topics().join()
     const look = async (): Promise<void> => {
@@ -303,8 +318,10 @@ export class Consumer implements AsyncIterable<GroupBatch> {
 
   #finish(offset: OffsetToCommit): void {
     const key = keyOf(offset)
+    // Closed with the batch in hand, which is not committed then.
+    if (this.#closing !== null || !this.#settings.autoCommit) return
     // It went to another member meanwhile: that one starts where the last commit was.
-    if (!this.#settings.autoCommit || !this.#positions.isAssigned(offset.topic, offset.partition)) return
+    if (!this.#positions.isAssigned(offset.topic, offset.partition)) return
     this.#finished.set(key, offset)
     this.#commitTimer ??= this.#parts.clock.after(this.#settings.autoCommitIntervalMs, () => {
       this.#commitTimer = null
@@ -338,7 +355,7 @@ export class Consumer implements AsyncIterable<GroupBatch> {
           { details: { group } },
         )
       }
-      const client = await this.#parts.client
+      const client = await this.#parts.client()
       const outcomes = await client.commit(group, { ...committer, offsets })
       const refused = outcomes.find(({ error }) => error !== null)
       if (refused === undefined) return
@@ -359,7 +376,7 @@ export class Consumer implements AsyncIterable<GroupBatch> {
   // ---- the end
 
   #leave(): Promise<void> {
-    this.#closing ??= this.#end()
+    this.#closing ??= this.#end().finally(() => this.#parts.onClosed())
     return this.#closing
   }
 
@@ -400,11 +417,16 @@ export class Consumer implements AsyncIterable<GroupBatch> {
       return Promise.resolve()
     }
     const { signal } = this.#options
+    if (signal?.aborted) return Promise.resolve()
+    const { clock } = this.#parts
     return new Promise((resolve) => {
-      const hold = this.#parts.clock.hold()
+      const hold = clock.hold()
+      // Who waits is alive: the loop says so each time it goes round.
+      const round = clock.after(Math.max(1, this.#settings.maxPollIntervalMs / 3), () => wake())
       const wake = (): void => {
         this.#wake = () => {}
         hold.cancel()
+        round.cancel()
         signal?.removeEventListener('abort', wake)
         resolve()
       }

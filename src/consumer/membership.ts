@@ -7,7 +7,7 @@ import { MemberMachine } from './member-machine.ts'
 
 export interface MembershipParts {
   readonly group: string
-  readonly client: Promise<GroupClient>
+  readonly client: () => Promise<GroupClient>
   readonly clock: Clock
   readonly clientId: string
   readonly options: MemberOptions
@@ -142,7 +142,8 @@ export class Membership {
       case 'leave': {
         const { memberId, groupInstanceId } = effect
         // Nobody waits for the answer: a group that cannot be told finds out by its session timeout.
-        this.#leaving = this.#parts.client
+        this.#leaving = this.#parts
+          .client()
           .then((client) => client.leave(group, { members: [{ memberId, groupInstanceId }] }))
           .catch(() => {})
         break
@@ -172,16 +173,19 @@ export class Membership {
   }
 
   #ask(request: number, run: (client: GroupClient) => Promise<void>): void {
-    this.#parts.client.then(run).catch((failure: unknown) => {
-      const known = failure instanceof VarveError
-      const memberId = known ? failure.details.memberId : undefined
-      this.#step({
-        type: 'refused',
-        request,
-        error: known ? failure.code : 'VARVE_COORDINATOR_NOT_AVAILABLE',
-        ...(typeof memberId === 'string' && { memberId }),
+    this.#parts
+      .client()
+      .then(run)
+      .catch((failure: unknown) => {
+        const known = failure instanceof VarveError
+        const memberId = known ? failure.details.memberId : undefined
+        this.#step({
+          type: 'refused',
+          request,
+          error: known ? failure.code : 'VARVE_COORDINATOR_NOT_AVAILABLE',
+          ...(typeof memberId === 'string' && { memberId }),
+        })
       })
-    })
   }
 
   #arm(timer: MemberTimer, dueMs: number): void {

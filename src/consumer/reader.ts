@@ -50,13 +50,15 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
   readonly #clock: Clock
   readonly #options: ReaderOptions
   readonly #machine = new PositionMachine()
+  readonly #onClosed: () => void
   #begun = false
   #closed = false
   #wake: () => void = () => {}
 
-  /** @throws VARVE_INVALID_ARGUMENT naming the option. */
-  constructor(source: FetchSource, clock: Clock, options: ReaderOptions) {
+  /** @param onClosed Called once when it has ended. @throws VARVE_INVALID_ARGUMENT naming the option. */
+  constructor(source: FetchSource, clock: Clock, options: ReaderOptions, onClosed: () => void = () => {}) {
     this.#source = source
+    this.#onClosed = onClosed
     this.#clock = clock
     this.#options = checkedOptions(options)
   }
@@ -88,6 +90,7 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
       }
     } finally {
       watch?.cancel()
+      this.close()
     }
   }
 
@@ -126,8 +129,10 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
 
   /** Ends the loop, at once where it waits. Idempotent. */
   close(): void {
+    if (this.#closed) return
     this.#closed = true
     this.#wake()
+    this.#onClosed()
   }
 
   [Symbol.dispose](): void {
@@ -174,8 +179,8 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
 
   /** Until something may be there; a wake that came since the last fetch counts. */
   #wait(): Promise<void> {
-    if (this.#closed || this.#machine.next() !== undefined) return Promise.resolve()
     const { signal } = this.#options
+    if (this.#closed || signal?.aborted || this.#machine.next() !== undefined) return Promise.resolve()
     return new Promise((resolve, reject) => {
       const hold: Timer = this.#clock.hold()
       const finish = (): void => {

@@ -79,12 +79,18 @@ export class Engine {
 
   /**
    * A partition, its log open.
-   * @throws VARVE_UNKNOWN_TOPIC, and as `openLog`.
+   * @throws VARVE_UNKNOWN_TOPIC, VARVE_BUSY (retriable: an earlier topic of the name is being deleted), and as `openLog`.
    */
   partition(name: string, index: number): Partition {
-    const opened = this.partitions.opened(name, index)
-    if (opened !== undefined) return opened
     const topic = this.topic(name)
+    const opened = this.partitions.opened(name, index)
+    if (opened !== undefined) {
+      if (opened.topicId === topic.topicId) return opened
+      // What would be appended to it goes with the topic that was deleted.
+      throw new VarveError('VARVE_BUSY', `The topic that was "${name}" before is still being deleted. Try again.`, {
+        details: { topic: name, partition: index },
+      })
+    }
     const facts = topic.partitions[index]
     if (facts === undefined) {
       const last = topic.partitions.length - 1

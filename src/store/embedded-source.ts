@@ -30,7 +30,10 @@ export class EmbeddedSource implements FetchSource {
   }
 
   watch(positions: readonly Position[], wake: () => void): { cancel(): void } {
-    const watches = positions.map(({ topic, partition }) => this.#engine.partition(topic, partition).watch(wake))
+    // What was deleted meanwhile is noticed by the next fetch.
+    const watches = positions
+      .filter(({ topic, partition }) => this.#engine.has(topic, partition))
+      .map(({ topic, partition }) => this.#engine.partition(topic, partition).watch(wake))
     return {
       cancel: () => {
         for (const watch of watches) watch.cancel()

@@ -196,7 +196,8 @@ export class Store {
   /** Reads a topic without a group: see `ReaderOptions`. It ends with the store. */
   reader(options: ReaderOptions): Reader {
     this.#checkOpen()
-    const reader = new Reader(this.#parts.source, this.#parts.producerParts.clock, options)
+    const { source, producerParts } = this.#parts
+    const reader: Reader = new Reader(source, producerParts.clock, options, () => this.#readers.delete(reader))
     this.#readers.add(reader)
     return reader
   }
@@ -205,11 +206,12 @@ export class Store {
   consumer(options: ConsumerOptions): Consumer {
     this.#checkOpen()
     const { groups, source, producerParts, controller } = this.#parts
-    const consumer = new Consumer(
+    const consumer: Consumer = new Consumer(
       {
         source,
         clock: producerParts.clock,
-        client: groups.coordinator(),
+        client: () => groups.coordinator(),
+        onClosed: () => this.#consumers.delete(consumer),
         topicNames: () => [...controller.image.topics()].map(({ name }) => name).filter((name) => !isInternal(name)),
       },
       options,

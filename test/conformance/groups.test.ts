@@ -270,6 +270,43 @@ describe('consumer groups', () => {
     await assert.rejects(groups.describe('billing'), { code: 'VARVE_GROUP_NOT_FOUND' })
   })
 
+  it('keep a member that waits, however long nothing comes', async () => {
+    const lost: number[] = []
+    const consumer = join({ maxPollIntervalMs: 30, onLost: ({ length }) => void lost.push(length) })
+    const loop = readAll(consumer, [], () => true)
+    while (consumer.assignment().length < 4) await delay(5)
+    const before = await store.groups.describe('billing')
+    await delay(150)
+    const after = await store.groups.describe('billing')
+    assert.deepEqual([after.generation, after.members.length, lost], [before.generation, 1, []])
+    await send(1)
+    await loop
+  })
+
+  it('pass by a topic that is deleted under them', async () => {
+    await store.createTopic('oranges')
+    const got: string[] = []
+    const consumer = join({ topics: /^or/ })
+    const loop = readAll(consumer, got, () => got.length === 2)
+    await store.send('oranges', { value: 'a' })
+    while (got.length < 1) await delay(5)
+    await store.deleteTopic('oranges')
+    await delay(20)
+    await store.send('orders', { value: 'b', partition: 1 })
+    await loop
+    assert.deepEqual(got, ['oranges-0@0', 'orders-1@0'])
+  })
+
+  it('make nothing before their loop begins, and fail nobody who closes the store then', async () => {
+    join()
+    await store.close()
+    store = await open(folder())
+    assert.deepEqual(
+      store.listTopics({ internal: true }).map(({ name }) => name),
+      ['orders'],
+    )
+  })
+
   it('reject with the reason of the signal, and leave', async () => {
     const controller = new AbortController()
     const loop = readAll(join({ signal: controller.signal }), [], () => false)

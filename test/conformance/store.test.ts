@@ -106,6 +106,37 @@ describe('a store', () => {
     assert.equal(readFileSync(join(folder(), 'recovery-point-offset-checkpoint'), 'utf8'), '0\n1\norders 0 0\n')
   })
 
+  it('never appends to a topic that is being deleted what was meant for the next one of its name', async () => {
+    const store = await openStore()
+    for (let round = 0; round < 20; round++) {
+      await store.createTopic('orders')
+      await store.send('orders', { value: 'old' })
+      const deleting = store.deleteTopic('orders')
+      let acknowledged = 0
+      const again = (async () => {
+        for (;;) {
+          try {
+            await store.createTopic('orders')
+            break
+          } catch (failure) {
+            assert.equal((failure as { code: string }).code, 'VARVE_TOPIC_EXISTS')
+            await new Promise((resolve) => setImmediate(resolve))
+          }
+        }
+        while (acknowledged === 0) {
+          await store.send('orders', { value: 'new' }, { durability: 'buffered' }).then(
+            () => acknowledged++,
+            (failure: { code: string; retriable: boolean }) => assert.ok(failure.retriable, failure.code),
+          )
+          await new Promise((resolve) => setImmediate(resolve))
+        }
+      })()
+      await Promise.all([deleting, again])
+      assert.deepEqual(await texts(store, 'orders'), ['0/0=new'])
+      await store.deleteTopic('orders')
+    }
+  })
+
   it('does not make a partition anew whose folder was taken away', async () => {
     const first = await openStore()
     await first.createTopic('orders')
