@@ -113,6 +113,7 @@ async function gateLane() {
     await report.step(`tests, ${name}`, () => mocha(suite, { env }))
   }
   await report.step('tests, sanitized addon', () => mocha(suite, { program: [node, 'scripts/asan-js.js'] }))
+  await report.step('the command line', () => mocha(['cli']))
   await report.step('C++ tests, warnings as errors', () => nativeTests('plain'))
   await report.step('C++ tests, address and undefined sanitizers', () => nativeTests('asan'))
   await report.step('C++ tests, thread sanitizer', () => nativeTests('tsan'))

@@ -8,6 +8,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Consumer, type ConsumerOptions, open, type Store } from '../../src/index.ts'
+import { StillClock } from '../faults/still-clock.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 describe('consumer groups', () => {
@@ -271,12 +272,22 @@ describe('consumer groups', () => {
   })
 
   it('keep a member that waits, however long nothing comes', async () => {
+    await store.close()
+    const clock = new StillClock(1_700_000_000_000)
+    store = await open(folder(), { durability: 'buffered', clock })
     const lost: number[] = []
-    const consumer = join({ maxPollIntervalMs: 30, onLost: ({ length }) => void lost.push(length) })
+    const consumer = join({ onLost: ({ length }) => void lost.push(length) })
     const loop = readAll(consumer, [], () => true)
-    while (consumer.assignment().length < 4) await delay(5)
+    const turns = async (): Promise<void> => {
+      for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve))
+    }
+    for (let i = 0; i < 100 && consumer.assignment().length < 4; i++) await turns()
     const before = await store.groups.describe('billing')
-    await delay(150)
+    // Three times maxPollIntervalMs, in steps within which heartbeats are answered.
+    for (let second = 0; second < 900; second += 20) {
+      clock.advance(20_000)
+      await turns()
+    }
     const after = await store.groups.describe('billing')
     assert.deepEqual([after.generation, after.members.length, lost], [before.generation, 1, []])
     await send(1)

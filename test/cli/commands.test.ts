@@ -4,9 +4,9 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { openLog } from '../../../src/doors/log.ts'
-import { goldenPath } from '../../golden/golden-folders.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { openLog } from '../../src/doors/log.ts'
+import { temporaryFolder } from '../conformance/temporary-folder.ts'
+import { goldenPath } from '../golden/golden-folders.ts'
 import { varve, varvePath } from './run-varve.ts'
 
 const commands = [

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { WriteStream } from 'node:tty'
-import { ProgressBar } from '../../../src/cli/progress.ts'
+import { ProgressBar } from '../../src/cli/progress.ts'
 
 describe('a progress bar', () => {
   const draw = (isTTY: boolean, quiet: boolean, total: number): string => {

@@ -6,8 +6,8 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { open } from '../../../src/index.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { open } from '../../src/index.ts'
+import { temporaryFolder } from '../conformance/temporary-folder.ts'
 import { varve } from './run-varve.ts'
 
 describe('varve topic, produce and consume', () => {

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-/** Compiled tests run from dist/test/conformance/cli. */
-export const varvePath = fileURLToPath(new URL('../../../../bin/varve.js', import.meta.url))
+/** Compiled tests run from dist/test/cli. */
+export const varvePath = fileURLToPath(new URL('../../../bin/varve.js', import.meta.url))
 
 export interface Ran {
   readonly code: number | null

@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { goldenMetadataPath, goldenPartitions, goldenPath, readExpected } from '../../golden/golden-folders.ts'
-import { temporaryFolder } from '../temporary-folder.ts'
+import { temporaryFolder } from '../conformance/temporary-folder.ts'
+import { goldenMetadataPath, goldenPartitions, goldenPath, readExpected } from '../golden/golden-folders.ts'
 import { varve } from './run-varve.ts'
 
 const logName = '00000000000000000000.log'
