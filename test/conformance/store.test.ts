@@ -8,6 +8,8 @@ import assert from 'node:assert/strict'
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type OpenStoreOptions, open, type Store } from '../../src/index.ts'
+import { Actor } from '../actors/actor.ts'
+import { valueAt } from '../actors/contents.ts'
 import { temporaryFolder } from './temporary-folder.ts'
 
 describe('a store', () => {
@@ -228,6 +230,25 @@ describe('a store', () => {
     for (let i = 0; i < 20; i++) await store.send('orders', { value: String(i) }, { durability: 'buffered' })
     await loop
     assert.equal(new Set(found).size, 20)
+  })
+
+  it('is followed live by another process, partition by partition', async () => {
+    const store = await openStore({ durability: 'buffered', internalSegmentBytes: 4096 })
+    await store.createTopic('orders', { partitions: 2 })
+    await store.send('orders', { value: valueAt(0, 1), partition: 1 })
+    const reader = Actor.process()
+    try {
+      await reader.call('attach', join(folder(), 'orders-1'))
+      await reader.call('follow', 0, false)
+      for (let offset = 1; offset < 200; offset++) {
+        await store.send('orders', { value: valueAt(offset, 1), partition: 1 })
+        if (offset % 10 === 0) await store.send('orders', { value: 'elsewhere', partition: 0 })
+      }
+      const { records, jumps, failure } = await reader.call('seenTo', 200)
+      assert.deepEqual({ records, jumps, failure }, { records: 200, jumps: [], failure: '' })
+    } finally {
+      await reader.kill()
+    }
   })
 
   it('has one writer', async () => {
