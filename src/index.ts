@@ -25,6 +25,7 @@ export type { Ack } from './producer/sent-records.ts'
 export type { RecordData, RecordHeaders } from './record/record-types.ts'
 export type { LogSettingOptions, LogSettings } from './settings/log-settings.ts'
 export { logSettingOptions } from './settings/parse-log-settings.ts'
+export { bytes, type Codec, json, text } from './store/codecs.ts'
 export type { GroupDetails, GroupInfo, GroupLag, GroupMemberInfo, Groups, ResetTarget } from './store/groups.ts'
 export { type OpenStoreOptions, open } from './store/open.ts'
 export type {
@@ -36,6 +37,7 @@ export type {
   TopicInfo,
 } from './store/store.ts'
 export type { DescribedSetting } from './store/topic-settings.ts'
+export type { TypedBatch, TypedRecord, TypedRecordInput, TypedTopic, TypedTopicOptions } from './store/typed-topic.ts'
 
 // Without an addon nothing here works: better to say so at the import than at the first call.
 addon()

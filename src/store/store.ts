@@ -8,10 +8,12 @@ import type { ProducerRecord } from '../producer/partitioner.ts'
 import { Producer, type ProducerParts } from '../producer/producer.ts'
 import type { ProducerOptions, SendOptions } from '../producer/producer-options.ts'
 import type { Ack } from '../producer/sent-records.ts'
+import { requireKnownOptions } from '../settings/known-options.ts'
 import type { LogSettingOptions } from '../settings/log-settings.ts'
 import type { EmbeddedSource } from './embedded-source.ts'
 import type { Groups } from './groups.ts'
 import { type DescribedSetting, describeSettings, settingTexts } from './topic-settings.ts'
+import { TypedTopic, type TypedTopicOptions } from './typed-topic.ts'
 
 /** How a topic is made: its number of partitions (default 1) and any settings, by either name. */
 export type CreateTopicOptions = LogSettingOptions & { readonly partitions?: number | undefined }
@@ -183,6 +185,16 @@ export class Store {
     if (this.#closing !== null) return Promise.reject(this.#closed())
     this.#defaultProducer ??= this.producer()
     return this.#defaultProducer.send(topic, records, options)
+  }
+
+  /**
+   * A topic whose keys and values have types: `store.topic('orders', { key: text(), value: json<Order>() })`. Makes
+   * nothing; the topic has to be there when it is used.
+   */
+  topic<K = Uint8Array, V = Uint8Array>(name: string, options: TypedTopicOptions<K, V> = {}): TypedTopic<K, V> {
+    this.#checkOpen()
+    requireKnownOptions(options, ['key', 'value'])
+    return new TypedTopic(this, name, options)
   }
 
   /** A producer of one's own: see `ProducerOptions`. It is closed with the store. */
