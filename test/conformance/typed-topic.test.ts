@@ -32,7 +32,11 @@ describe('a typed topic', () => {
     )
     const found: unknown[] = []
     for await (const batch of orders().read()) {
-      for (const { offset, key, value } of batch) found.push([offset, key, value?.id ?? null])
+      for (const { offset, key, value, record } of batch) {
+        found.push([offset, key, value?.id ?? null])
+        // A deletion, not the text "null".
+        if (key === 'u2') assert.equal(record.value, null)
+      }
     }
     assert.deepEqual(found, [
       [0, 'u1', 1],
