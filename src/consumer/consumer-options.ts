@@ -1,8 +1,8 @@
-import { VarveError } from '../errors.ts'
 import type { Assignor, TopicPartition } from '../group/assignors/assignor.ts'
 import { assignors } from '../group/assignors/assignors.ts'
 import { requireKnownOptions } from '../settings/known-options.ts'
 import type { Isolation } from './fetch-source.ts'
+import { invalidOption } from './invalid-option.ts'
 import { defaultMaxBytes } from './next-batch.ts'
 
 /** 'cooperative-sticky' lets members keep what stays theirs; the others give all up in each rebalance. */
@@ -95,31 +95,32 @@ export function consumerSettings(options: ConsumerOptions): ConsumerSettings {
   requireKnownOptions(options, optionNames)
   const { group, topics, from = 'earliest', isolation = 'read_uncommitted', assignor = 'cooperative-sticky' } = options
   if (typeof group !== 'string' || group === '' || group.length > groupNameMax) {
-    throw invalid('group', 'the name of the group', group)
+    throw invalidOption('group', 'the name of the group', group)
   }
   const names = typeof topics === 'string' ? [topics] : topics
   const isList =
     Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string' && name !== '')
-  if (!isList && !(topics instanceof RegExp)) throw invalid('topics', 'a topic, a list of topics or a RegExp', topics)
-  if (from !== 'earliest' && from !== 'latest') throw invalid('from', '"earliest" or "latest"', from)
+  if (!isList && !(topics instanceof RegExp))
+    throw invalidOption('topics', 'a topic, a list of topics or a RegExp', topics)
+  if (from !== 'earliest' && from !== 'latest') throw invalidOption('from', '"earliest" or "latest"', from)
   if (isolation !== 'read_uncommitted' && isolation !== 'read_committed') {
-    throw invalid('isolation', '"read_uncommitted" or "read_committed"', isolation)
+    throw invalidOption('isolation', '"read_uncommitted" or "read_committed"', isolation)
   }
   const chosen = typeof assignor === 'string' ? [assignor] : assignor
   if (!Array.isArray(chosen) || chosen.length === 0 || !chosen.every((name) => assignors.has(name))) {
-    throw invalid('assignor', `one or several of ${[...assignors.keys()].join(', ')}`, assignor)
+    throw invalidOption('assignor', `one or several of ${[...assignors.keys()].join(', ')}`, assignor)
   }
   for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
     const callback = options[name]
-    if (callback !== undefined && typeof callback !== 'function') throw invalid(name, 'a function', callback)
+    if (callback !== undefined && typeof callback !== 'function') throw invalidOption(name, 'a function', callback)
   }
   for (const name of ['groupInstanceId', 'clientId'] as const) {
     const text = options[name]
-    if (text !== undefined && (typeof text !== 'string' || text === '')) throw invalid(name, 'a text', text)
+    if (text !== undefined && (typeof text !== 'string' || text === '')) throw invalidOption(name, 'a text', text)
   }
   for (const name of ['autoCommit', 'views'] as const) {
     const value = options[name]
-    if (value !== undefined && typeof value !== 'boolean') throw invalid(name, 'true or false', value)
+    if (value !== undefined && typeof value !== 'boolean') throw invalidOption(name, 'true or false', value)
   }
   return {
     group,
@@ -144,14 +145,7 @@ type NumberName = 'autoCommitIntervalMs' | 'maxBytes' | 'sessionTimeoutMs' | 'he
 function wholeNumber(options: ConsumerOptions, name: NumberName, fallback: number, min: number): number {
   const value = options[name] ?? fallback
   if (!Number.isSafeInteger(value) || value < min || value > 0x7fff_ffff) {
-    throw invalid(name, `an integer from ${min} to 2,147,483,647`, value)
+    throw invalidOption(name, `an integer from ${min} to 2,147,483,647`, value)
   }
   return value
-}
-
-function invalid(option: string, wanted: string, value: unknown): VarveError {
-  const shown = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return new VarveError('VARVE_INVALID_ARGUMENT', `Option "${option}" must be ${wanted}, not ${shown}.`, {
-    details: { option, value },
-  })
 }

@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../env/clock.ts'
 import { VarveError } from '../errors.ts'
 import type { TopicPartition } from '../group/assignors/assignor.ts'
-import type { OffsetToCommit } from '../group/committed-offsets.ts'
+import { type OffsetToCommit, requireCommitted } from '../group/committed-offsets.ts'
 import type { ConsumedRecord } from './consumed-batch.ts'
 import { type ConsumerOptions, type ConsumerSettings, consumerSettings } from './consumer-options.ts'
 import type { FetchSource, Position } from './fetch-source.ts'
@@ -356,13 +356,7 @@ export class Consumer implements AsyncIterable<GroupBatch> {
         )
       }
       const client = await this.#parts.client()
-      const outcomes = await client.commit(group, { ...committer, offsets })
-      const refused = outcomes.find(({ error }) => error !== null)
-      if (refused === undefined) return
-      const { topic, partition } = refused
-      throw new VarveError(refused.error!, `Group "${group}" could not commit in ${topic}-${partition}.`, {
-        details: { group, topic, partition },
-      })
+      requireCommitted(group, await client.commit(group, { ...committer, offsets }))
     }
     const commit = this.#committing.then(run)
     this.#committing = commit.catch((failure: unknown) => {

@@ -5,6 +5,7 @@ import { VarveError } from '../errors.ts'
 import { requireKnownOptions } from '../settings/known-options.ts'
 import type { ConsumedBatch, ConsumedRecord } from './consumed-batch.ts'
 import type { FetchSource, Isolation, Position } from './fetch-source.ts'
+import { invalidOption } from './invalid-option.ts'
 import { defaultMaxBytes, nextBatch } from './next-batch.ts'
 import { PositionMachine } from './position-machine.ts'
 
@@ -204,21 +205,21 @@ export class Reader implements AsyncIterable<ConsumedBatch> {
 function checkedOptions(options: ReaderOptions): ReaderOptions {
   requireKnownOptions(options, optionNames)
   const { topic, partitions, from, to, isolation, maxBytes } = options
-  if (typeof topic !== 'string' || topic === '') throw invalid('topic', 'the name of a topic', topic)
+  if (typeof topic !== 'string' || topic === '') throw invalidOption('topic', 'the name of a topic', topic)
   if (partitions !== undefined && !(Array.isArray(partitions) && partitions.every(isIndex))) {
-    throw invalid('partitions', 'an array of partition numbers', partitions)
+    throw invalidOption('partitions', 'an array of partition numbers', partitions)
   }
   if (from !== undefined && !isStart(from)) {
-    throw invalid('from', '"earliest", "latest", an offset, { timestamp } or { [partition]: offset }', from)
+    throw invalidOption('from', '"earliest", "latest", an offset, { timestamp } or { [partition]: offset }', from)
   }
   if (to !== undefined && !isIndex(to) && !isOffsets(to)) {
-    throw invalid('to', 'an offset or { [partition]: offset }', to)
+    throw invalidOption('to', 'an offset or { [partition]: offset }', to)
   }
   if (isolation !== undefined && isolation !== 'read_uncommitted' && isolation !== 'read_committed') {
-    throw invalid('isolation', '"read_uncommitted" or "read_committed"', isolation)
+    throw invalidOption('isolation', '"read_uncommitted" or "read_committed"', isolation)
   }
   if (maxBytes !== undefined && !(Number.isSafeInteger(maxBytes) && maxBytes > 0)) {
-    throw invalid('maxBytes', 'an integer from 1 on', maxBytes)
+    throw invalidOption('maxBytes', 'an integer from 1 on', maxBytes)
   }
   return { ...options }
 }
@@ -235,11 +236,4 @@ function isStart(from: unknown): from is StartFrom {
 function isOffsets(value: unknown): value is Record<number, number> {
   if (typeof value !== 'object' || value === null) return false
   return Object.entries(value).every(([partition, offset]) => isIndex(Number(partition)) && isIndex(offset))
-}
-
-function invalid(option: string, wanted: string, value: unknown): VarveError {
-  const shown = typeof value === 'object' ? JSON.stringify(value) : String(value)
-  return new VarveError('VARVE_INVALID_ARGUMENT', `Option "${option}" must be ${wanted}, not ${shown}.`, {
-    details: { option, value },
-  })
 }

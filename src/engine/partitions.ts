@@ -52,10 +52,6 @@ export class Partitions {
     this.#parts = parts
   }
 
-  get openCount(): number {
-    return this.#open.size
-  }
-
   /** Those that are open, in no order. */
   values(): Iterable<Partition> {
     return this.#open.values()

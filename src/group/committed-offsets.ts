@@ -4,7 +4,7 @@
  * Nothing changes but by `apply`, with records that are in the log: what was just committed and what is read back after
  * a restart take the same way. `commit`, `tombstones` and `expired` make records and change nothing.
  */
-import type { ErrorCode } from '../errors.ts'
+import { type ErrorCode, VarveError } from '../errors.ts'
 import { type GroupRecord, groupRecords } from '../protocol/group-log/group-records.ts'
 import { type GroupLogRecord, groupTextMax } from './group-events.ts'
 
@@ -34,6 +34,16 @@ export interface CommitOutcome {
   readonly partition: number
   /** Null when `records` have it. */
   readonly error: ErrorCode | null
+}
+
+/** @throws what the first partition was refused with, if any was. */
+export function requireCommitted(group: string, outcomes: readonly CommitOutcome[]): void {
+  const refused = outcomes.find(({ error }) => error !== null)
+  if (refused === undefined) return
+  const { topic, partition } = refused
+  throw new VarveError(refused.error!, `Group "${group}" could not commit in ${topic}-${partition}.`, {
+    details: { group, topic, partition },
+  })
 }
 
 /** From when on the retention of a group's offsets counts. */

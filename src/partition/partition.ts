@@ -157,13 +157,6 @@ export class Partition {
     return logStartOffset
   }
 
-  /** Cuts the log; see `Log.truncateTo`. */
-  async truncateTo(offset: number): Promise<number> {
-    const logEndOffset = await this.log.truncateTo(offset)
-    this.#moved()
-    return logEndOffset
-  }
-
   /** Closes the log; whoever watches is told. */
   async close(): Promise<void> {
     try {

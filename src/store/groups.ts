@@ -2,7 +2,7 @@ import type { Engine } from '../engine/engine.ts'
 import type { Clock } from '../env/clock.ts'
 import type { Logger } from '../env/logger.ts'
 import { VarveError } from '../errors.ts'
-import type { CommitOutcome } from '../group/committed-offsets.ts'
+import { requireCommitted } from '../group/committed-offsets.ts'
 import { type FetchedOffset, GroupCoordinator } from '../group/group-coordinator.ts'
 import type { GroupDescription, GroupState } from '../group/group-events.ts'
 import type { Partition } from '../partition/partition.ts'
@@ -145,7 +145,7 @@ export class Groups {
       return offset === undefined ? [] : [{ topic, partition: partition.index, offset, leaderEpoch: -1, metadata: '' }]
     })
     const request = { memberId: '', groupInstanceId: null, generation: -1, offsets: wanted }
-    refuseFailed(group, await coordinator.commit(group, request))
+    requireCommitted(group, await coordinator.commit(group, request))
     return wanted.map(({ partition, offset }) => ({ partition, offset }))
   }
 
@@ -199,16 +199,6 @@ export class Groups {
     const own = given[partition.index] as number | undefined
     return own === undefined ? undefined : within(own)
   }
-}
-
-/** @throws what the first partition was refused with. */
-export function refuseFailed(group: string, outcomes: readonly CommitOutcome[]): void {
-  const failed = outcomes.find(({ error }) => error !== null)
-  if (failed === undefined) return
-  const { topic, partition } = failed
-  throw new VarveError(failed.error!, `Offsets of group "${group}" in ${topic}-${partition} could not be committed.`, {
-    details: { group, topic, partition },
-  })
 }
 
 /** Of the first record at or after an offset; -1 for none. */

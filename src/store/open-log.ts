@@ -20,7 +20,7 @@ import { type LogLocation, locateLog } from '../storage/log-location.ts'
 import { LogRoot } from '../storage/log-root.ts'
 import { partitionMetadataName } from '../storage/partition-metadata.ts'
 import { isOfTopic, readCheckpoint, varveCheckpointName } from '../storage/varve-checkpoint.ts'
-import { backendOf, holderText, requireChoice, requireFolderPath, splitOptions } from './open-options.ts'
+import { backendOf, holderText, notAFolder, requireChoice, requireFolderPath, splitOptions } from './open-options.ts'
 
 /** How a log is opened, beside its settings. */
 export interface OpenOptions {
@@ -164,10 +164,4 @@ function parseOptions(folder: string, options: object): { open: OpenOptions; set
   requireChoice('mode', open.mode, ['write', 'read'])
   requireChoice('backend', open.backend, ['mapped', 'pwrite'])
   return { open: open as OpenOptions, settings: parseLogSettings(settings, undefined, openOptionNames) }
-}
-
-function notAFolder(path: string): VarveError {
-  return new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
-    details: { path },
-  })
 }

@@ -54,3 +54,10 @@ export function holderText(): string {
   const started = new Date(Date.now() - process.uptime() * 1000).toISOString()
   return `process ${process.pid} (${process.title}, started ${started}${threadId === 0 ? '' : `, worker thread ${threadId}`})`
 }
+
+/** For a path where a folder was expected. */
+export function notAFolder(path: string): VarveError {
+  return new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
+    details: { path },
+  })
+}

@@ -29,7 +29,7 @@ import { EmbeddedSource } from './embedded-source.ts'
 import { EmbeddedTarget } from './embedded-target.ts'
 import { StoreGroupLog } from './group-log.ts'
 import { Groups } from './groups.ts'
-import { backendOf, holderText, requireFolderPath, splitOptions } from './open-options.ts'
+import { backendOf, holderText, notAFolder, requireFolderPath, splitOptions } from './open-options.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { Store } from './store.ts'
 
@@ -155,11 +155,7 @@ function prepareFolder(disk: Disk, path: string): boolean {
     disk.makeFolder(path)
     return true
   }
-  if (!known.folder) {
-    throw new VarveError('VARVE_NOT_A_FOLDER', `${path} is a file. Name a folder, or a path that does not exist yet.`, {
-      details: { path },
-    })
-  }
+  if (!known.folder) throw notAFolder(path)
   if (disk.stat(`${path}/${metaPropertiesName}`) !== null) return false
   // What a killed process may have left of a store that it was just making.
   const ownNames = ['.lock', 'varve-tails', `${metaPropertiesName}.tmp`]
